@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+TOP = .
+include $(TOP)/Rules.mk
+
+SUBDIRS = tools/libxl tools/libxlu tools/xl docs/man
+
+.PHONY: all install check qemu-check lab-check lab-long bench dist clean \
+        distclean $(SUBDIRS)
+
+all: $(SUBDIRS)
+
+tools/libxlu: tools/libxl
+tools/xl: tools/libxlu
+
+$(SUBDIRS):
+	$(MAKE) -C $@ all
+
+install: all
+	set -e; for d in $(SUBDIRS); do $(MAKE) -C $$d install; done
+
+# Fast tests, no Xen: units, then a real QEMU.
+check: all
+	tests/run-tiers unit qemu
+
+qemu-check: all
+	tests/run-tiers qemu
+
+# On a real Xen host under emulation.
+lab-check: all
+	tests/run-tiers lab
+
+lab-long: all
+	tests/run-tiers lab-long
+
+bench: all
+	tests/bench/run
+
+dist:
+	git archive --prefix=xen-snapshot-$(PACKAGE_VERSION)/ \
+	    -o xen-snapshot-$(PACKAGE_VERSION).tar.gz HEAD
+
+clean:
+	set -e; for d in $(SUBDIRS) tests/unit tests/qemu; do \
+	    if [ -f $$d/Makefile ]; then $(MAKE) -C $$d clean; fi; done
+
+distclean: clean
+	rm -rf config.mk config.log config.status autom4te.cache

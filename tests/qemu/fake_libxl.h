@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A domain without Xen: the libxl, libxenstore and libxenctrl calls that the
+ * library makes, on a domain whose device model is a real QEMU (bed.h).
+ * These symbols stand before the shared libraries' in the test program.
+ *
+ * Every call that a product may see fail is counted, QMP commands and child
+ * programs included, and one of them can be made to fail.
+ */
+#ifndef FAKE_LIBXL_H
+#define FAKE_LIBXL_H
+
+#include "libxlss_internal.h"
+
+enum fault {
+    FAULT_BEFORE,       /* the call does nothing and fails */
+    FAULT_AFTER,        /* it does what it should, and reports failure */
+    FAULT_QEMU_DIES,    /* QEMU is killed before it */
+};
+
+struct fake {
+    uint32_t domid;
+    char uuid[37];
+    bool exists;
+    bool hvm;
+    bool suspended, crashed, hung;
+    int pauses;                 /* the hypervisor's count */
+    bool log_dirty;
+    bool ran;                   /* was unpaused since it was made */
+    char control_shutdown[16];
+    int tick;                   /* the guest's memory */
+    int backend_state;          /* of xen-block */
+
+    int calls;                  /* so far */
+    int fail_at;                /* 0: never */
+    enum fault fault;
+    bool failed;                /* the fault was injected */
+    char failed_call[64];
+    bool restore_fails;         /* every create_restore does */
+};
+
+extern struct fake fake;
+
+void fake_reset(void);
+/* Counts; returns true where the call must fail instead of being done. */
+bool fake_fails(const char *call, bool *after);
+
+#endif

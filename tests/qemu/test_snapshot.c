@@ -1,0 +1,712 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxl_domain_snapshot_* on a real QEMU and real images. The guest's memory
+ * is fake.tick; its disks are written by qemu-io inside QEMU.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bed.h"
+#include "fake_libxl.h"
+
+/* The stream walker wants a real stream; the fake's memory is none. */
+int __wrap_libxlss__stream_verify(struct libxlss__op *op, int fd);
+int __wrap_libxlss__stream_verify(struct libxlss__op *op, int fd)
+{
+    bool after;
+
+    (void)op;
+    (void)fd;
+    return fake_fails("stream_verify", &after) ? XLSS(DAMAGED) : 0;
+}
+
+/* The fake guest never answers late. */
+void __wrap_libxlss__sleep_ms(unsigned int ms);
+void __wrap_libxlss__sleep_ms(unsigned int ms)
+{
+    usleep(ms < 20 ? ms * 1000 : 20000);
+}
+
+static int quiet_step(libxl_ctx *unused, libxl_snapshot_step step,
+                      uint64_t done, uint64_t total, void *user)
+{
+    (void)unused;
+    (void)step;
+    (void)done;
+    (void)total;
+    (void)user;
+    return 0;
+}
+
+static xentoollog_logger *lg;
+static libxl_snapshot_how how;
+static libxl_ctx *ctx;
+
+static int memory_file(const char *name)
+{
+    char path[128];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s", bed.dir, name);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* Always from fresh arguments. */
+static int create(const char *name, libxl_domain_snapshot_args *args, int fd)
+{
+    libxl_domain_snapshot_args_dispose(args);
+    libxl_domain_snapshot_args_init(args);
+    args->name = strdup(name);
+    return libxl_domain_snapshot_create(ctx, fake.domid, args, fd, &how,
+                                        NULL);
+}
+
+static int revert(const libxl_domain_snapshot_args *args, int fd,
+                  libxl_domain_snapshot_safety *safety, uint32_t *domid)
+{
+    libxl_domain_config config;
+    int rc;
+
+    libxl_domain_config_init(&config);
+    bed_config(ctx, &config);
+    lseek(fd, 0, SEEK_SET);
+    rc = libxl_domain_snapshot_revert(ctx,
+                                      fake.exists ? fake.domid
+                                                  : XLSS_OFF,
+                                      &config, args, fd, false, safety,
+                                      domid, &how, NULL);
+    libxl_domain_config_dispose(&config);
+    return rc;
+}
+
+static void expect_running(void)
+{
+    assert_true(fake.exists);
+    assert_false(fake.suspended);
+    assert_int_equal(fake.pauses, 0);
+    assert_false(fake.log_dirty);
+    if (bed.qemu > 0)
+        assert_true(bed_running());
+}
+
+static void expect_disks(int pattern)
+{
+    int i;
+
+    for (i = 0; i < bed.num_disks; i++) {
+        assert_true(bed_check_clean(i));
+        assert_true(bed_reads(i, 0, pattern));
+        assert_true(bed_reads(i, 5, 9));
+    }
+}
+
+static void write_disks(int pattern)
+{
+    int i;
+
+    for (i = 0; i < bed.num_disks; i++)
+        bed_write(i, 0, pattern);
+    fake.tick = pattern;
+}
+
+static void make_bed(int disks, bool hvm, bool twin)
+{
+    int i;
+
+    fake_reset();
+    fake.hvm = hvm;
+    if (twin)
+        fake.backend_state = 2;
+    bed_make(disks, twin);
+    for (i = 0; i < disks; i++)
+        bed_write(i, 5, 9);
+    write_disks(1);
+}
+
+/* create, run on, revert, revert again, delete. */
+static void life(int disks, bool hvm, bool twin)
+{
+    libxl_domain_snapshot_args args;
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int fd, i;
+
+    make_bed(disks, hvm, twin);
+    bed.cdrom = true;
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    expect_running();
+    assert_int_equal(args.num_disks, disks);
+    for (i = 0; i < disks; i++) {
+        assert_int_equal(args.disks[i].kind,
+                         LIBXL_DISK_SNAPSHOT_KIND_INTERNAL);
+        assert_string_equal(args.disks[i].name, "s1");
+        assert_int_equal(args.disks[i].size, 64 << 20);
+        assert_true(bed_has_snapshot(i, "s1"));
+    }
+
+    for (i = 0; i < 2; i++) {
+        write_disks(2 + i);
+        libxl_domain_snapshot_safety_init(&safety);
+        safety.name = strdup("xlss-safety");
+        safety.memory_fd = memory_file("safety");
+        assert_int_equal(revert(&args, fd, &safety, &domid), 0);
+        assert_int_equal(domid, fake.domid);
+        assert_int_equal(fake.tick, 1);
+        expect_running();
+        assert_true(bed_has_snapshot(0, "s1"));
+        assert_int_equal(bed_num_snapshots(0), 1);
+        close(safety.memory_fd);
+        libxl_domain_snapshot_safety_dispose(&safety);
+    }
+    assert_int_equal(libxl_domain_snapshot_delete(ctx, fake.domid, &args,
+                                                  &how, NULL), 0);
+    assert_int_equal(bed_num_snapshots(0), 0);
+    expect_running();
+    bed_stop_qemu();
+    expect_disks(1);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_life_pv(void **state)
+{
+    (void)state;
+    life(2, false, false);
+}
+
+static void test_life_hvm(void **state)
+{
+    (void)state;
+    life(2, true, false);
+}
+
+static void test_life_eight_disks(void **state)
+{
+    (void)state;
+    life(8, false, false);
+}
+
+/* Both nodes stay open: each must know what the other's side did. */
+static void test_life_twin(void **state)
+{
+    (void)state;
+    life(1, true, true);
+}
+
+/* A snapshot under an idle twin, then PV drivers come up and write. */
+static void test_twin_wakes_up(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd, i;
+
+    (void)state;
+    make_bed(1, true, true);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    for (i = 10; i < 20; i++)
+        assert_int_equal(bed_qmp("human-monitor-command",
+            "{\"command-line\":\"qemu-io xvda-qcow2 "
+            "\\\"write -q -P 7 10M 8M\\\"\"}"), 0);
+    bed_stop_qemu();
+    assert_true(bed_check_clean(0));
+    assert_true(bed_has_snapshot(0, "s1"));
+    assert_true(bed_reads(0, 12, 7));
+    assert_true(bed_reads(0, 0, 1));
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_two_writers(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(1, true, true);
+    fake.backend_state = 4;
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), XLSS(IMAGE_OPEN_TWICE));
+    expect_running();
+    assert_int_equal(bed_num_snapshots(0), 0);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_name_taken_on_disk(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(2, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    assert_int_equal(create("s1", &args, fd), XLSS(EXISTS));
+    expect_running();
+    assert_int_equal(bed_num_snapshots(0), 1);
+    assert_int_equal(bed_num_snapshots(1), 1);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_paused_domain(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(1, true, false);
+    fake.pauses = 2;
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    assert_int_equal(fake.pauses, 2);
+    assert_false(fake.suspended);
+    assert_true(libxl_defbool_val(args.paused));
+
+    fake.ran = false;
+    assert_int_equal(create("s2", &args, fd), XLSS(NOT_POSSIBLE));
+    assert_int_equal(fake.pauses, 2);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_guest_hangs(void **state)
+{
+    libxl_domain_snapshot_args args, other;
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int fd;
+
+    (void)state;
+    make_bed(2, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    write_disks(2);
+    fake.hung = true;
+    libxl_domain_snapshot_args_init(&other);
+    assert_int_equal(create("s2", &other, memory_file("mem2")),
+                     XLSS(NOT_SUSPENDED));
+    libxl_domain_snapshot_args_dispose(&other);
+    expect_running();
+    assert_int_equal(bed_num_snapshots(0), 1);
+
+    /* It can be reverted all the same. */
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety");
+    safety.memory_fd = memory_file("safety");
+    assert_int_equal(revert(&args, fd, &safety, &domid), 0);
+    assert_false(safety.memory);
+    assert_int_equal(fake.tick, 1);
+    expect_running();
+    bed_stop_qemu();
+    expect_disks(1);
+    libxl_domain_snapshot_safety_dispose(&safety);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+/* The restore fails: back at the safety point, memory and disks. */
+static void test_goes_back(void **state)
+{
+    libxl_domain_snapshot_args args;
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int fd;
+
+    (void)state;
+    make_bed(2, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    write_disks(2);
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety");
+    safety.memory_fd = memory_file("safety");
+    assert_int_equal(ftruncate(fd, 2), 0);  /* the fake's stream check sees nothing */
+    assert_int_equal(revert(&args, fd, &safety, &domid), XLSS(WENT_BACK));
+    assert_int_equal(fake.tick, 2);
+    assert_int_equal(domid, fake.domid);
+    expect_running();
+    assert_true(bed_has_snapshot(0, "s1"));
+    assert_int_equal(bed_num_snapshots(0), 1);
+    bed_stop_qemu();
+    expect_disks(2);
+    libxl_domain_snapshot_safety_dispose(&safety);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_foreign_bitmap(void **state)
+{
+    libxl_domain_snapshot_args args;
+    uint32_t domid;
+    int fd;
+
+    (void)state;
+    make_bed(1, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    assert_int_equal(bed_qmp("block-dirty-bitmap-add",
+                             "{\"node\":\"xvda-qcow2\",\"name\":\"theirs\","
+                             "\"persistent\":true}"), 0);
+    assert_int_equal(revert(&args, fd, NULL, &domid),
+                     XLSS(FOREIGN_BITMAPS));
+    expect_running();
+    assert_int_equal(bed_qmp("block-dirty-bitmap-remove",
+                             "{\"node\":\"xvda-qcow2\","
+                             "\"name\":\"theirs\"}"), 0);
+    assert_int_equal(bed_qmp("block-dirty-bitmap-add",
+                             "{\"node\":\"xvda-qcow2\",\"name\":\"xlss-1\","
+                             "\"persistent\":true}"), 0);
+    assert_int_equal(revert(&args, fd, NULL, &domid), 0);
+    expect_running();
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+/* Off: verify, revert (starts it), delete, by path alone. */
+static void test_domain_is_off(void **state)
+{
+    libxl_domain_snapshot_args args;
+    uint32_t domid;
+    int fd;
+
+    (void)state;
+    make_bed(2, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    write_disks(2);
+    fake.exists = false;
+    bed_stop_qemu();
+    assert_int_equal(libxl_domain_snapshot_verify(ctx, XLSS_OFF, &args, fd,
+                                                  &how, NULL), 0);
+    assert_int_equal(revert(&args, fd, NULL, &domid), 0);
+    assert_int_equal(fake.tick, 1);
+    expect_running();
+    fake.exists = false;
+    bed_stop_qemu();
+    assert_int_equal(libxl_domain_snapshot_delete(ctx, XLSS_OFF, &args,
+                                                  &how, NULL), 0);
+    assert_int_equal(bed_num_snapshots(0), 0);
+    assert_int_equal(libxl_domain_snapshot_verify(ctx, XLSS_OFF, &args, -1,
+                                                  &how, NULL),
+                     XLSS(DAMAGED));
+    expect_disks(1);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+/* An image that some program has open is not touched. */
+static void test_image_in_use(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(1, false, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    fake.exists = false;        /* QEMU lives on */
+    assert_int_equal(libxl_domain_snapshot_delete(ctx, XLSS_OFF, &args,
+                                                  &how, NULL),
+                     XLSS(NOT_POSSIBLE));
+    assert_true(bed_has_snapshot(0, "s1"));
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+static void test_recover_create(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(2, true, false);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+    assert_int_equal(create("s1", &args, fd), 0);
+    /* As a process leaves it that dies in the instant. */
+    fake.suspended = true;
+    bed_qmp("stop", NULL);
+    libxl_defbool_set(&args.paused, false);
+    assert_int_equal(libxl_domain_snapshot_recover(
+        ctx, fake.domid, LIBXL_SNAPSHOT_INTENT_CREATE, &args, &how, NULL),
+        0);
+    expect_running();
+    assert_int_equal(bed_num_snapshots(0), 0);
+    assert_int_equal(bed_num_snapshots(1), 0);
+    assert_int_equal(libxl_domain_snapshot_recover(
+        ctx, fake.domid, LIBXL_SNAPSHOT_INTENT_CREATE, &args, &how, NULL),
+        0);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
+}
+
+/*
+ * Fails the n-th call of create, for every n: the domain runs, the older
+ * snapshot is whole, nothing of the new one is left.
+ */
+static void fail_create(bool hvm, bool twin, enum fault fault)
+{
+    libxl_domain_snapshot_args args, old;
+    int fd, n, rc;
+
+    make_bed(twin ? 1 : 2, hvm, twin);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&old);
+    assert_int_equal(create("s0", &old, fd), 0);
+    for (n = 1;; n++) {
+        libxl_domain_snapshot_args_init(&args);
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = fault;
+        fake.failed = false;
+        rc = create("s1", &args, fd);
+        fake.fail_at = 0;
+        libxl_domain_snapshot_args_dispose(&args);
+        if (!fake.failed)
+            break;
+        if (rc && bed_num_snapshots(0) != 1)
+            fail_msg("call %d (%s): snapshot left behind", n,
+                     fake.failed_call);
+        expect_running();
+        assert_true(bed_has_snapshot(0, "s0"));
+        if (!rc) {
+            /* A failure that didn't matter: then it is all there. */
+            assert_true(bed_has_snapshot(0, "s1"));
+            libxl_domain_snapshot_args_init(&args);
+            libxl_domain_snapshot_args_copy(ctx, &args, &old);
+            free(args.disks[0].name);
+            args.disks[0].name = strdup("s1");
+            if (args.num_disks > 1) {
+                free(args.disks[1].name);
+                args.disks[1].name = strdup("s1");
+            }
+            assert_int_equal(libxl_domain_snapshot_delete(
+                ctx, fake.domid, &args, &how, NULL), 0);
+            libxl_domain_snapshot_args_dispose(&args);
+        }
+    }
+    assert_int_equal(rc, 0);
+    assert_true(n > 10);
+    print_message("%d calls failed one by one\n", n - 1);
+    bed_stop_qemu();
+    expect_disks(1);
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&old);
+    bed_remove();
+}
+
+static void test_fail_create_pv(void **state)
+{
+    (void)state;
+    fail_create(false, false, FAULT_BEFORE);
+    fail_create(false, false, FAULT_AFTER);
+}
+
+static void test_fail_create_hvm(void **state)
+{
+    (void)state;
+    fail_create(true, false, FAULT_BEFORE);
+    fail_create(true, true, FAULT_BEFORE);
+}
+
+/* QEMU dies at the n-th call: the disks hold all of s0 and none of s1. */
+static void test_qemu_dies_in_create(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd, n, rc, died = 1;
+
+    (void)state;
+    for (n = 1; died; n++) {
+        make_bed(2, false, false);
+        fd = memory_file("mem");
+        libxl_domain_snapshot_args_init(&args);
+        assert_int_equal(create("s0", &args, fd), 0);
+        libxl_domain_snapshot_args_dispose(&args);
+        libxl_domain_snapshot_args_init(&args);
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = FAULT_QEMU_DIES;
+        rc = create("s1", &args, fd);
+        died = fake.failed;
+        fake.fail_at = 0;
+        assert_false(fake.suspended);
+        assert_int_equal(fake.pauses, 0);
+        if (died && rc)
+            assert_int_equal(bed_num_snapshots(1), 1);
+        bed_stop_qemu();
+        assert_true(bed_has_snapshot(0, "s0"));
+        /* kill -9 may leak clusters, never more. */
+        bed_repair_leaks();
+        expect_disks(1);
+        close(fd);
+        libxl_domain_snapshot_args_dispose(&args);
+        bed_remove();
+    }
+    assert_int_equal(rc, 0);
+}
+
+/*
+ * Fails the n-th call of revert: either the old domain runs on, or the
+ * safety point does, or the snapshot does; never anything between.
+ */
+static void fail_revert(enum fault fault, bool hvm)
+{
+    libxl_domain_snapshot_args args;
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int fd, n, rc;
+
+    for (n = 1;; n++) {
+        make_bed(2, hvm, false);
+        fd = memory_file("mem");
+        libxl_domain_snapshot_args_init(&args);
+        assert_int_equal(create("s0", &args, fd), 0);
+        write_disks(2);
+        libxl_domain_snapshot_safety_init(&safety);
+        safety.name = strdup("xlss-safety");
+        safety.memory_fd = memory_file("safety");
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = revert(&args, fd, &safety, &domid);
+        fake.fail_at = 0;
+        print_message("%d %s: %s\n", n, fake.failed_call,
+                      libxl_snapshot_strerror(rc));
+        if (rc == XLSS(NEEDS_REPAIR))
+            fail_msg("call %d (%s) can't be recovered from", n,
+                     fake.failed_call);
+        expect_running();
+        assert_int_equal(fake.tick, rc ? 2 : 1);
+        assert_true(bed_has_snapshot(0, "s0"));
+        assert_true(bed_has_snapshot(1, "s0"));
+        bed_stop_qemu();
+        expect_disks(rc ? 2 : 1);
+        close(fd);
+        close(safety.memory_fd);
+        libxl_domain_snapshot_safety_dispose(&safety);
+        libxl_domain_snapshot_args_dispose(&args);
+        bed_remove();
+        if (!fake.failed)
+            break;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(n > 20);
+}
+
+static void test_fail_revert_before(void **state)
+{
+    (void)state;
+    fail_revert(FAULT_BEFORE, false);
+}
+
+static void test_fail_revert_after(void **state)
+{
+    (void)state;
+    fail_revert(FAULT_AFTER, true);
+}
+
+/* The caller's word stops an operation before each step that can be. */
+static int abort_at;
+
+static int aborting_step(libxl_ctx *unused, libxl_snapshot_step step,
+                         uint64_t done, uint64_t total, void *user)
+{
+    (void)unused;
+    (void)done;
+    (void)total;
+    (void)user;
+    return (int)step == abort_at ? ERROR_ABORTED : 0;
+}
+
+static void test_abort(void **state)
+{
+    libxl_domain_snapshot_args args;
+    int fd;
+
+    (void)state;
+    make_bed(2, true, false);
+    fd = memory_file("mem");
+    how.step = aborting_step;
+    for (abort_at = LIBXL_SNAPSHOT_STEP_LOOK;
+         abort_at <= LIBXL_SNAPSHOT_STEP_RESUME; abort_at++) {
+        if (abort_at == LIBXL_SNAPSHOT_STEP_VERIFY)
+            continue;
+        libxl_domain_snapshot_args_init(&args);
+        assert_int_equal(create("s1", &args, fd), ERROR_ABORTED);
+        expect_running();
+        assert_int_equal(bed_num_snapshots(0), 0);
+        libxl_domain_snapshot_args_dispose(&args);
+    }
+    how.step = quiet_step;
+    close(fd);
+    bed_remove();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life_pv),
+        cmocka_unit_test(test_life_hvm),
+        cmocka_unit_test(test_life_eight_disks),
+        cmocka_unit_test(test_life_twin),
+        cmocka_unit_test(test_twin_wakes_up),
+        cmocka_unit_test(test_two_writers),
+        cmocka_unit_test(test_name_taken_on_disk),
+        cmocka_unit_test(test_paused_domain),
+        cmocka_unit_test(test_guest_hangs),
+        cmocka_unit_test(test_goes_back),
+        cmocka_unit_test(test_foreign_bitmap),
+        cmocka_unit_test(test_domain_is_off),
+        cmocka_unit_test(test_image_in_use),
+        cmocka_unit_test(test_recover_create),
+        cmocka_unit_test(test_fail_create_pv),
+        cmocka_unit_test(test_fail_create_hvm),
+        cmocka_unit_test(test_qemu_dies_in_create),
+        cmocka_unit_test(test_fail_revert_before),
+        cmocka_unit_test(test_fail_revert_after),
+        cmocka_unit_test(test_abort),
+    };
+    int level = getenv("V") ? XTL_DEBUG : XTL_CRITICAL;
+
+    alarm(900);
+    libxlss__guard_path = NULL;
+    lg = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, level, 0);
+    how.lg = lg;
+    if (libxl_ctx_alloc(&ctx, LIBXL_VERSION, 0, lg)) {
+        fprintf(stderr, "no libxl ctx\n");
+        return 1;
+    }
+    how.step = quiet_step;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

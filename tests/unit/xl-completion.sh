@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only
+# bash completion: our subcommands, options, domains and snapshots, and
+# whatever the system's completion of xl has beside them.
+
+set -u
+top=$(cd "${TOP_SRCDIR:-$(dirname "$0")/../..}" && pwd)
+program=${XL_SNAPSHOT:-$top/tools/xl/xl-snapshot}
+[ -x "$program" ] || { echo "SKIP: no $program"; exit 77; }
+export LD_LIBRARY_PATH=$top/tools/libxl:$top/tools/libxlu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/root/u1"
+printf '{\n    "name": "off one",\n    "uuid": "u1"\n}\n' \
+    > "$tmp/root/u1/domain.json"
+export XL_SNAPSHOT_ROOT=$tmp/root
+
+# The program's help is real; domains and snapshots are not.
+cat > "$tmp/xl" <<EOF
+#!/bin/sh
+case "\$1 \$2" in
+"list ") printf 'Name ID Mem\nDomain-0 0 1\nweb1 3 1\nweb2 4 1\n' ;;
+"snapshot-list --name")
+    [ "\$3" = web1 ] && printf '%s\n' before after 'two words'
+    [ "\$3" = 'off one' ] && echo of-the-off ;;
+*) exec "$program" "\$@" ;;
+esac
+EOF
+chmod +x "$tmp/xl"
+
+failed=0
+# completes EXPECTED (joined by |, sorted) WORDS...; the last is incomplete
+completes() {
+    local expected=$1 got
+    shift
+    COMP_WORDS=("$tmp/xl" "$@")
+    COMP_CWORD=$#
+    COMPREPLY=()
+    _xl_snapshot xl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+    got=$(printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd '|')
+    if [ "$got" != "$expected" ]; then
+        echo "FAIL: ${*@Q}: got $got, expected $expected"
+        failed=1
+    fi
+}
+
+# As the system's does it: all of its own, with a blank.
+_xl() {
+    COMPREPLY=()
+    if [[ $COMP_CWORD == 1 ]]; then
+        local IFS=$'\n,'
+        COMPREPLY=($(compgen -W "list ,save ,shutdown " -- "${COMP_WORDS[1]}"))
+    fi
+}
+complete -F _xl -o nospace -o default xl
+. "$top/tools/xl/xl-snapshot.bash"
+
+complete -p xl | grep -q _xl_snapshot || { echo 'FAIL: xl'; failed=1; }
+complete -p xl-snapshot > /dev/null || { echo 'FAIL: own name'; failed=1; }
+
+completes 'save |shutdown |snapshot-create |snapshot-delete |snapshot-info |snapshot-list |snapshot-revert ' s
+completes 'list ' l
+completes 'snapshot-create ' snapshot-c
+completes 'snapshot-info ' -v snapshot-i
+completes '' save w
+completes 'off\ one|web1|web2' snapshot-create ''
+completes 'web1|web2' snapshot-create w
+completes 'web1|web2' -v snapshot-create w
+completes 'web2' snapshot-create --name web1 web2
+completes '' snapshot-create -n b
+completes '' snapshot-create web1 ''
+completes '--description|--disk' snapshot-create --d
+completes '--children|--children-only' snapshot-delete --ch
+completes '--help|--json|--name|--tree|-h' snapshot-list -
+completes 'after|before|two\ words' snapshot-revert web1 ''
+completes 'two\ words' snapshot-revert web1 t
+completes 'two\ words' snapshot-revert web1 'two\ w'
+completes 'before' snapshot-info --json web1 b
+completes 'of-the-off' snapshot-delete 'off\ one' o
+completes '' snapshot-info web1 before ''
+completes '' snapshot-list web1 b
+
+# Loaded a second time, it doesn't call itself.
+. "$top/tools/xl/xl-snapshot.bash"
+completes 'snapshot-list ' snapshot-l
+completes 'list ' l
+
+# Where xl has no completion of its own.
+if [ ! -e /usr/share/bash-completion/completions/xl ] &&
+   [ ! -e /etc/bash_completion.d/xl ]; then
+    got=$(bash --norc -c '. "$1"; COMP_WORDS=(xl s); COMP_CWORD=1
+                          _xl_snapshot xl s xl; echo "${#COMPREPLY[@]}"' \
+              - "$top/tools/xl/xl-snapshot.bash")
+    [ "$got" = 5 ] || { echo "FAIL: alone: $got"; failed=1; }
+fi
+exit $failed

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Which disks take part, and by which driver. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+
+/* Best first. */
+static const struct libxlss__disk_driver *const drivers[] = {
+    &libxlss__disk_internal,
+};
+
+#define NUM_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
+
+static const struct libxlss__disk_driver *
+driver_of(libxl_disk_snapshot_kind kind)
+{
+    size_t i;
+
+    for (i = 0; i < NUM_DRIVERS; i++)
+        if (drivers[i]->kind == kind)
+            return drivers[i];
+    return NULL;
+}
+
+static int choose_driver(struct libxlss__op *op, struct libxlss__disk *disk)
+{
+    size_t i;
+
+    if (disk->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE)
+        return 0;
+    if (disk->kind != LIBXL_DISK_SNAPSHOT_KIND_ANY) {
+        disk->driver = driver_of(disk->kind);
+        if (!disk->driver) {
+            LOG_ERROR(op, "disk %s: this version has no %s snapshots",
+                      disk->vdev,
+                      libxl_disk_snapshot_kind_to_string(disk->kind));
+            return XLSS(NOT_POSSIBLE);
+        }
+        return disk->driver->fits(op, disk, true) ? 0 : XLSS(NOT_POSSIBLE);
+    }
+    for (i = 0; i < NUM_DRIVERS && !disk->driver; i++)
+        if (drivers[i]->fits(op, disk, false))
+            disk->driver = drivers[i];
+    if (!disk->driver) {
+        drivers[0]->fits(op, disk, true);
+        return XLSS(NOT_POSSIBLE);
+    }
+    disk->kind = disk->driver->kind;
+    return 0;
+}
+
+static struct libxlss__disk *add_disk(struct libxlss__op *op,
+                                      const libxl_device_disk *dev)
+{
+    struct libxlss__disk *disk = &op->disks[op->num_disks++];
+
+    libxl_device_disk_init(&disk->dev);
+    libxl_device_disk_copy(op->ctx, &disk->dev, dev);
+    disk->vdev = disk->dev.vdev ? disk->dev.vdev : "";
+    disk->path = disk->dev.pdev_path ? disk->dev.pdev_path : "";
+    return disk;
+}
+
+static void make_room(struct libxlss__op *op, int num)
+{
+    op->disks = libxlss__zalloc(op, (num + 1) * sizeof(*op->disks));
+    op->num_disks = 0;
+}
+
+static const libxl_device_disk *find_device(struct libxlss__op *op,
+                                            const char *vdev)
+{
+    int i;
+
+    for (i = 0; i < op->config.num_disks; i++)
+        if (op->config.disks[i].vdev &&
+            !strcmp(op->config.disks[i].vdev, vdev))
+            return &op->config.disks[i];
+    return NULL;
+}
+
+static bool takes_part(const libxl_device_disk *dev)
+{
+    return dev->readwrite && !dev->is_cdrom && dev->vdev && dev->pdev_path;
+}
+
+static const libxl_disk_snapshot *
+asked_for(const libxl_domain_snapshot_args *args, const char *vdev)
+{
+    int i;
+
+    for (i = 0; i < args->num_disks; i++)
+        if (args->disks[i].device.vdev &&
+            !strcmp(args->disks[i].device.vdev, vdev))
+            return &args->disks[i];
+    return NULL;
+}
+
+/* Every disk that was named must be one that can be snapshotted. */
+static int check_asked(struct libxlss__op *op,
+                       const libxl_domain_snapshot_args *args)
+{
+    int i;
+
+    for (i = 0; i < args->num_disks; i++) {
+        const char *vdev = args->disks[i].device.vdev;
+        const libxl_device_disk *dev = vdev ? find_device(op, vdev) : NULL;
+
+        if (!dev) {
+            LOG_ERROR(op, "no disk %s in this domain",
+                      vdev ? vdev : "(without a name)");
+            return ERROR_NOTFOUND;
+        }
+        if (asked_for(args, vdev) != &args->disks[i]) {
+            LOG_ERROR(op, "disk %s is named twice", vdev);
+            return ERROR_INVAL;
+        }
+        if (!takes_part(dev) &&
+            args->disks[i].kind != LIBXL_DISK_SNAPSHOT_KIND_NONE) {
+            LOG_ERROR(op, "disk %s is %s and has nothing to snapshot", vdev,
+                      dev->is_cdrom ? "a CD-ROM" : "read-only");
+            return ERROR_INVAL;
+        }
+    }
+    return 0;
+}
+
+/* The configuration may leave the backend to libxl; xenstore knows it. */
+static void fill_backends(struct libxlss__op *op)
+{
+    int num = 0, i, j;
+    libxl_device_disk *list = libxl_device_disk_list(op->ctx, op->domid,
+                                                     &num);
+
+    for (i = 0; i < num; i++)
+        for (j = 0; j < op->num_disks; j++)
+            if (list[i].vdev && !strcmp(list[i].vdev, op->disks[j].vdev)) {
+                op->disks[j].dev.backend = list[i].backend;
+                op->disks[j].dev.backend_domid = list[i].backend_domid;
+            }
+    libxl_device_disk_list_free(list, num);
+}
+
+int libxlss__disks_choose(struct libxlss__op *op,
+                          const libxl_domain_snapshot_args *args)
+{
+    int i, rc, chosen = 0;
+
+    rc = check_asked(op, args);
+    if (rc)
+        return rc;
+    make_room(op, op->config.num_disks);
+    for (i = 0; i < op->config.num_disks; i++) {
+        const libxl_device_disk *dev = &op->config.disks[i];
+        const libxl_disk_snapshot *asked;
+        struct libxlss__disk *disk;
+
+        if (!takes_part(dev))
+            continue;
+        asked = asked_for(args, dev->vdev);
+        disk = add_disk(op, dev);
+        disk->attached = true;
+        disk->kind = asked ? asked->kind : LIBXL_DISK_SNAPSHOT_KIND_ANY;
+        disk->name = libxlss__strdup(op, asked && asked->name ? asked->name
+                                                              : args->name);
+    }
+    fill_backends(op);
+    for (i = 0; i < op->num_disks; i++) {
+        rc = choose_driver(op, &op->disks[i]);
+        if (rc)
+            return rc;
+        chosen += op->disks[i].driver != NULL;
+    }
+    LOG_DEBUG(op, "%d disks, %d take part", op->num_disks, chosen);
+    return 0;
+}
+
+int libxlss__disks_recorded(struct libxlss__op *op,
+                            const libxl_domain_snapshot_args *args)
+{
+    int i;
+
+    make_room(op, args->num_disks);
+    for (i = 0; i < args->num_disks; i++) {
+        const libxl_disk_snapshot *snap = &args->disks[i];
+        const char *name = snap->name ? snap->name : args->name;
+        const libxl_device_disk *now;
+        struct libxlss__disk *disk;
+
+        if (snap->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE)
+            continue;
+        disk = add_disk(op, &snap->device);
+        disk->kind = snap->kind;
+        disk->driver = driver_of(snap->kind);
+        if (!disk->driver || !*disk->vdev || *disk->path != '/' || !name) {
+            LOG_ERROR(op, "disk %s: its record names no kind, path or name "
+                      "that can be used", disk->vdev);
+            return ERROR_INVAL;
+        }
+        disk->name = libxlss__strdup(op, name);
+        now = op->have_config ? find_device(op, disk->vdev) : NULL;
+        disk->attached = now && now->pdev_path &&
+                         !strcmp(now->pdev_path, disk->path);
+    }
+    return 0;
+}
+
+void libxlss__disks_report(struct libxlss__op *op,
+                           libxl_domain_snapshot_args *args)
+{
+    int i;
+
+    for (i = 0; i < args->num_disks; i++)
+        libxl_disk_snapshot_dispose(&args->disks[i]);
+    free(args->disks);
+    args->disks = calloc(op->num_disks ? op->num_disks : 1,
+                         sizeof(*args->disks));
+    if (!args->disks)
+        abort();
+    args->num_disks = op->num_disks;
+    for (i = 0; i < op->num_disks; i++) {
+        libxl_disk_snapshot *snap = &args->disks[i];
+
+        libxl_disk_snapshot_init(snap);
+        libxl_disk_snapshot_init_kind(snap, op->disks[i].kind);
+        libxl_device_disk_copy(op->ctx, &snap->device, &op->disks[i].dev);
+        if (op->disks[i].driver)
+            snap->name = strdup(op->disks[i].name);
+        snap->size = op->disks[i].size;
+    }
+}
+
+void libxlss__disks_dispose(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        libxl_device_disk_dispose(&op->disks[i].dev);
+    op->num_disks = 0;
+}
+
+int libxlss__disks_find(struct libxlss__qmp *qmp)
+{
+    struct libxlss__op *op = qmp->op;
+    struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
+    int i, rc;
+
+    rc = libxlss__graph_read(qmp, graph);
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->attached)
+            continue;
+        rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
+                                   &disk->writer);
+        if (!rc && graph->jobs) {
+            LOG_ERROR(op, "a block job (backup, commit or the like) runs on "
+                      "this domain's disks; wait for its end or cancel it");
+            rc = XLSS(BUSY);
+        }
+        if (!rc)
+            disk->size = disk->writer.node->size;
+    }
+    return rc;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* The disks of an operation, and the table of drivers that snapshot them. */
+#ifndef LIBXLSS_DISK_H
+#define LIBXLSS_DISK_H
+
+#include "../graph/graph.h"
+
+struct libxlss__disk_driver;
+
+struct libxlss__disk {
+    const char *vdev, *path;    /* of dev; never NULL */
+    libxl_device_disk dev;
+    const struct libxlss__disk_driver *driver;  /* NULL: left out */
+    libxl_disk_snapshot_kind kind;              /* as asked for or chosen */
+    const char *name;           /* of the snapshot in the image */
+    uint64_t size;              /* virtual, bytes */
+    struct libxlss__writer writer;  /* in the present QMP session only */
+    bool attached;              /* the domain has it now */
+    bool taken;                 /* this operation made the snapshot */
+};
+
+/*
+ * One kind of snapshot. Every function logs its own failures. Those with a
+ * qmp run in a session, with disk->writer set; those without run on a disk
+ * that no QEMU has open.
+ */
+struct libxlss__disk_driver {
+    libxl_disk_snapshot_kind kind;
+
+    /* Can this disk have it? Says why not if `say` is true. */
+    bool (*fits)(struct libxlss__op *op, struct libxlss__disk *disk,
+                 bool say);
+    /* Is the snapshot `name` there? */
+    bool (*has)(const struct libxlss__node *node, const char *name);
+
+    /* In the window: adds its part to the one transaction. */
+    void (*action)(struct libxlss__disk *disk,
+                   struct libxlss__transaction *t, const char *name);
+    int (*remove)(struct libxlss__qmp *qmp, struct libxlss__disk *disk,
+                  const char *name);
+
+    int (*take_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
+                        const char *name);
+    /* A snapshot that isn't there is not an error. */
+    int (*remove_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
+                          const char *name);
+    int (*verify_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
+                          const char *name);
+    /* Makes the disk what it was; may be repeated. */
+    int (*revert)(struct libxlss__op *op, struct libxlss__disk *disk,
+                  const char *name);
+    /* Bitmaps that revert would have to drop; foreign ones only. */
+    int (*foreign_bitmaps)(struct libxlss__op *op,
+                           struct libxlss__disk *disk,
+                           const struct libxlss__node *node, char **one_r);
+};
+
+extern const struct libxlss__disk_driver libxlss__disk_internal;
+
+/* disk.c */
+/* Needs op->config. What the caller asked for, and every other disk that
+ * the domain can write to, each with its driver. */
+int libxlss__disks_choose(struct libxlss__op *op,
+                          const libxl_domain_snapshot_args *args);
+/* The disks of a snapshot that exists. */
+int libxlss__disks_recorded(struct libxlss__op *op,
+                            const libxl_domain_snapshot_args *args);
+/* Fills args with what was done. */
+void libxlss__disks_report(struct libxlss__op *op,
+                           libxl_domain_snapshot_args *args);
+void libxlss__disks_dispose(struct libxlss__op *op);
+/* Reads the graph and finds each disk's writer. */
+int libxlss__disks_find(struct libxlss__qmp *qmp);
+
+/* disk_set.c: all disks of the operation at once; name NULL stands for each
+ * disk's own. */
+int libxlss__disks_need_qemu(struct libxlss__op *op);
+int libxlss__disks_free_name(struct libxlss__op *op, const char *name);
+int libxlss__disks_take(struct libxlss__op *op, const char *name);
+int libxlss__disks_remove(struct libxlss__op *op, const char *name);
+int libxlss__disks_verify(struct libxlss__op *op);
+int libxlss__disks_revert(struct libxlss__op *op, const char *name);
+int libxlss__disks_check_bitmaps(struct libxlss__op *op, bool force);
+
+/* window.c: all nodes still, for as short a time as can be. */
+struct libxlss__window {
+    struct libxlss__qmp qmp;
+    bool open, stopped;
+    bool twins;                 /* some image has an idle twin */
+};
+/* With the guest suspended (or paused by us): stops QEMU and reads its
+ * graph. Sets disk->writer. */
+int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w);
+/* changed: metadata of images was changed, so idle twins must re-read it.
+ * QEMU of an HVM that is suspended is left stopped: its resume starts it. */
+int libxlss__window_close(struct libxlss__op *op, struct libxlss__window *w,
+                          bool changed);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* All disks of the operation at once: take, remove, verify, revert. */
+#include <string.h>
+
+#include "disk.h"
+
+static bool online(struct libxlss__op *op, const struct libxlss__disk *disk)
+{
+    return disk->attached && op->domid != XLSS_OFF &&
+           libxlss__qemu_alive(op);
+}
+
+static bool any_online(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && online(op, &op->disks[i]))
+            return true;
+    return false;
+}
+
+/* name NULL stands for each disk's own. */
+static const char *named(const struct libxlss__disk *disk, const char *name)
+{
+    return name ? name : disk->name;
+}
+
+static bool node_has(const struct libxlss__disk *disk, const char *name)
+{
+    return disk->driver->has(disk->writer.node, named(disk, name));
+}
+
+static int check_free(struct libxlss__op *op, const char *name)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (disk->driver && disk->writer.node && node_has(disk, name)) {
+            LOG_ERROR(op, "disk %s: %s already holds a snapshot \"%s\"",
+                      disk->vdev, disk->path, named(disk, name));
+            return XLSS(EXISTS);
+        }
+    }
+    return 0;
+}
+
+/* A domain that runs has its disks in a QEMU; without one nothing is known
+ * of their state. */
+int libxlss__disks_need_qemu(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && !online(op, &op->disks[i])) {
+            LOG_ERROR(op, "disk %s (%s): the domain's QEMU is dead or can't "
+                      "be found", op->disks[i].vdev, op->disks[i].path);
+            return XLSS(NO_QEMU);
+        }
+    return 0;
+}
+
+int libxlss__disks_free_name(struct libxlss__op *op, const char *name)
+{
+    struct libxlss__qmp qmp;
+    int rc;
+
+    if (!any_online(op))
+        return 0;
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__disks_find(&qmp);
+    if (!rc)
+        rc = check_free(op, name);
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                           const char *name)
+{
+    struct libxlss__transaction t;
+    int i;
+
+    libxlss__transaction_begin(&t);
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->attached)
+            continue;
+        disk->driver->action(disk, &t, named(disk, name));
+        /* Before it is sent: QEMU may do it and die before it says so. */
+        disk->taken = true;
+    }
+    return libxlss__transaction_run(qmp, &t);
+}
+
+static int take_offline(struct libxlss__op *op, const char *name)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || online(op, disk))
+            continue;
+        disk->taken = true;
+        rc = disk->driver->take_offline(op, disk, named(disk, name));
+    }
+    return rc;
+}
+
+int libxlss__disks_take(struct libxlss__op *op, const char *name)
+{
+    struct libxlss__window w;
+    bool sent = false;
+    int rc, rc2;
+
+    /* Disks that no QEMU has open first: their undo is trivial. */
+    rc = take_offline(op, name);
+    if (rc || !any_online(op))
+        return rc;
+    rc = libxlss__window_open(op, &w);
+    if (rc)
+        return rc;
+    rc = check_free(op, name);
+    if (!rc) {
+        sent = true;
+        rc = run_transaction(op, &w.qmp, name);
+    }
+    rc2 = libxlss__window_close(op, &w, sent);
+    return rc ? rc : rc2;
+}
+
+static int remove_in_session(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                             const char *name, bool *changed)
+{
+    int i, rc, first = 0;
+
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->writer.node || !node_has(disk, name))
+            continue;
+        *changed = true;
+        rc = disk->driver->remove(qmp, disk, named(disk, name));
+        if (rc && !first)
+            first = rc;
+    }
+    return first;
+}
+
+/* An idle twin must not sleep through a change: this needs a quiet window. */
+static int remove_in_window(struct libxlss__op *op, const char *name)
+{
+    struct libxlss__window w;
+    bool changed = false;
+    int rc, rc2;
+
+    rc = libxlss__domain_refresh(op);
+    if (!rc && !libxlss__is_suspended(&op->info))
+        rc = libxlss__pause(op);
+    if (!rc)
+        rc = libxlss__window_open(op, &w);
+    if (!rc) {
+        rc = remove_in_session(op, &w.qmp, name, &changed);
+        rc2 = libxlss__window_close(op, &w, changed);
+        if (!rc)
+            rc = rc2;
+    }
+    rc2 = libxlss__release(op);
+    return rc ? rc : rc2;
+}
+
+static int remove_online(struct libxlss__op *op, const char *name)
+{
+    bool changed = false, twins = false;
+    struct libxlss__qmp qmp;
+    int i, rc;
+
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__disks_find(&qmp);
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].writer.twin)
+            twins = true;
+    if (!rc && !twins)
+        rc = remove_in_session(op, &qmp, name, &changed);
+    libxlss__qmp_close(&qmp);
+    if (!rc && twins)
+        rc = remove_in_window(op, name);
+    return rc;
+}
+
+static int remove_offline(struct libxlss__op *op, const char *name)
+{
+    int i, rc, first = 0;
+
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || online(op, disk))
+            continue;
+        rc = disk->driver->remove_offline(op, disk, named(disk, name));
+        if (rc && !first)
+            first = rc;
+    }
+    return first;
+}
+
+int libxlss__disks_remove(struct libxlss__op *op, const char *name)
+{
+    int rc = 0, rc2;
+
+    if (any_online(op))
+        rc = remove_online(op, name);
+    rc2 = remove_offline(op, name);
+    return rc ? rc : rc2;
+}
+
+static int verify_online(struct libxlss__op *op)
+{
+    struct libxlss__qmp qmp;
+    int i, rc;
+
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__disks_find(&qmp);
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (disk->writer.node && !node_has(disk, NULL)) {
+            LOG_ERROR(op, "disk %s: %s has no snapshot \"%s\" inside any "
+                      "more", disk->vdev, disk->path, disk->name);
+            rc = XLSS(DAMAGED);
+        }
+    }
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+int libxlss__disks_verify(struct libxlss__op *op)
+{
+    int i, rc = 0;
+
+    if (any_online(op))
+        rc = verify_online(op);
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (disk->driver && !online(op, disk))
+            rc = disk->driver->verify_offline(op, disk, disk->name);
+    }
+    return rc;
+}
+
+int libxlss__disks_revert(struct libxlss__op *op, const char *name)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (disk->driver)
+            rc = disk->driver->revert(op, disk, named(disk, name));
+    }
+    return rc;
+}
+
+int libxlss__disks_check_bitmaps(struct libxlss__op *op, bool force)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && !force && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+        char *bitmap;
+
+        if (!disk->driver)
+            continue;
+        rc = disk->driver->foreign_bitmaps(op, disk, disk->writer.node,
+                                           &bitmap);
+        if (!rc && bitmap) {
+            LOG_ERROR(op, "disk %s: %s has the dirty bitmap \"%s\" of "
+                      "another program, which a revert would drop; use "
+                      "force", disk->vdev, disk->path, bitmap);
+            rc = XLSS(FOREIGN_BITMAPS);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* query-named-block-nodes and query-block into structs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph.h"
+
+static char *dup_member(struct libxlss__op *op, yajl_val v, const char *key)
+{
+    const char *text = json_string(v, key);
+
+    return libxlss__strdup(op, text ? text : "");
+}
+
+/* The member `key` of each object in an array. */
+static char **names(struct libxlss__op *op, yajl_val array, const char *key,
+                    int *num_r)
+{
+    size_t i, len = json_length(array);
+    char **list = libxlss__zalloc(op, (len + 1) * sizeof(*list));
+
+    *num_r = 0;
+    for (i = 0; i < len; i++)
+        if (json_string(json_item(array, i), key))
+            list[(*num_r)++] = dup_member(op, json_item(array, i), key);
+    return list;
+}
+
+static void parse_node(struct libxlss__op *op, yajl_val v,
+                       struct libxlss__node *node)
+{
+    yajl_val image = json_object(v, "image");
+
+    node->name = dup_member(op, v, "node-name");
+    node->driver = dup_member(op, v, "drv");
+    node->file = dup_member(op, v, "file");
+    node->read_only = json_bool(v, "ro", true);
+    node->encrypted = json_bool(v, "encrypted", false);
+    if (!json_u64(image, "virtual-size", &node->size))
+        node->size = 0;
+    node->snapshots = names(op, json_array(image, "snapshots"), "name",
+                            &node->num_snapshots);
+    node->bitmaps = names(op, json_array(v, "dirty-bitmaps"), "name",
+                          &node->num_bitmaps);
+}
+
+struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,
+                                          const char *name)
+{
+    int i;
+
+    for (i = 0; name && *name && i < graph->num_nodes; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return &graph->nodes[i];
+    return NULL;
+}
+
+bool libxlss__node_has_snapshot(const struct libxlss__node *node,
+                                const char *name)
+{
+    int i;
+
+    for (i = 0; i < node->num_snapshots; i++)
+        if (!strcmp(node->snapshots[i], name))
+            return true;
+    return false;
+}
+
+/* An empty drive has no "inserted": it has no root. */
+static void parse_root(struct libxlss__op *op, struct libxlss__graph *graph,
+                       yajl_val v)
+{
+    yajl_val inserted = json_object(v, "inserted");
+    struct libxlss__root *root = &graph->roots[graph->num_roots];
+    struct libxlss__node *node;
+
+    node = libxlss__graph_node(graph, json_string(inserted, "node-name"));
+    if (!node)
+        return;
+    root->drive = dup_member(op, v, "device");
+    root->qdev = json_string(v, "qdev") ? dup_member(op, v, "qdev") : NULL;
+    root->node = node;
+    graph->num_roots++;
+}
+
+int libxlss__graph_parse(struct libxlss__op *op, struct libxlss__graph *graph,
+                         yajl_val nodes, yajl_val blocks)
+{
+    size_t i;
+
+    memset(graph, 0, sizeof(*graph));
+    if (!YAJL_IS_ARRAY(nodes) || !YAJL_IS_ARRAY(blocks)) {
+        LOG_ERROR(op, "QEMU's list of block nodes is no array");
+        return ERROR_PROTOCOL_ERROR_QMP;
+    }
+    graph->nodes = libxlss__zalloc(op, json_length(nodes) *
+                                   sizeof(*graph->nodes));
+    graph->roots = libxlss__zalloc(op, json_length(blocks) *
+                                   sizeof(*graph->roots));
+    for (i = 0; i < json_length(nodes); i++)
+        parse_node(op, json_item(nodes, i),
+                   &graph->nodes[graph->num_nodes++]);
+    for (i = 0; i < json_length(blocks); i++)
+        parse_root(op, graph, json_item(blocks, i));
+    return 0;
+}
+
+/* Only xen-block has the property; an emulated disk gives an error. */
+static void ask_vdevs(struct libxlss__qmp *qmp, struct libxlss__graph *graph)
+{
+    int i;
+
+    for (i = 0; i < graph->num_roots; i++) {
+        struct libxlss__root *root = &graph->roots[i];
+
+        if (root->qdev && !*root->drive)
+            root->vdev = libxlss__qmp_device_property(qmp, root->qdev,
+                                                      "vdev");
+    }
+}
+
+int libxlss__graph_read(struct libxlss__qmp *qmp,
+                        struct libxlss__graph *graph)
+{
+    yajl_val nodes = NULL, blocks = NULL, jobs = NULL;
+    int rc;
+
+    rc = libxlss__qmp_run(qmp, "query-named-block-nodes", "{\"flat\":true}",
+                          XLSS_QMP_TIMEOUT_MS, &nodes);
+    if (!rc)
+        rc = libxlss__qmp_run(qmp, "query-block", NULL, XLSS_QMP_TIMEOUT_MS,
+                              &blocks);
+    if (!rc)
+        rc = libxlss__qmp_run(qmp, "query-block-jobs", NULL,
+                              XLSS_QMP_TIMEOUT_MS, &jobs);
+    if (!rc)
+        rc = libxlss__graph_parse(qmp->op, graph, nodes, blocks);
+    if (!rc) {
+        graph->jobs = json_length(jobs) > 0;
+        ask_vdevs(qmp, graph);
+    }
+    yajl_tree_free(nodes);
+    yajl_tree_free(blocks);
+    yajl_tree_free(jobs);
+    return rc;
+}

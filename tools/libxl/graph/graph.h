@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * One picture of QEMU's block nodes: which node each guest disk writes to,
+ * who else has the image open, its snapshots and its bitmaps. It is read
+ * afresh in each QMP session; nothing of it outlives the session.
+ */
+#ifndef LIBXLSS_GRAPH_H
+#define LIBXLSS_GRAPH_H
+
+#include "../qmp/qmp.h"
+
+struct libxlss__node {
+    char *name;                 /* node-name */
+    char *driver;               /* qcow2, raw, file … */
+    char *file;                 /* as QEMU names it */
+    bool read_only;
+    bool encrypted;
+    uint64_t size;              /* virtual, bytes */
+    char **snapshots;
+    int num_snapshots;
+    char **bitmaps;
+    int num_bitmaps;
+};
+
+/* What a guest device, emulated or paravirtual, has its hands on. */
+struct libxlss__root {
+    char *drive;                /* ide0-hd0; empty for xen-block */
+    char *qdev;                 /* QOM path of the device, or NULL */
+    char *vdev;                 /* xen-block only: xvda */
+    struct libxlss__node *node;
+};
+
+struct libxlss__graph {
+    struct libxlss__node *nodes;
+    int num_nodes;
+    struct libxlss__root *roots;
+    int num_roots;
+    bool jobs;                  /* some block job runs */
+};
+
+int libxlss__graph_read(struct libxlss__qmp *qmp,
+                        struct libxlss__graph *graph);
+/* For tests and fuzzing: from the two replies. */
+int libxlss__graph_parse(struct libxlss__op *op, struct libxlss__graph *graph,
+                         yajl_val nodes, yajl_val blocks);
+struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,
+                                          const char *name);
+bool libxlss__node_has_snapshot(const struct libxlss__node *node,
+                                const char *name);
+
+/* writers.c: which node of a disk to act on. */
+struct libxlss__writer {
+    struct libxlss__node *node; /* the guest writes here */
+    struct libxlss__node *twin; /* idle second opening of the image, or NULL */
+};
+/*
+ * NO_QEMU: QEMU doesn't have the disk. IMAGE_OPEN_TWICE: two nodes that may
+ * both be written to, or an idle twin of an image with bitmaps.
+ */
+int libxlss__graph_writer(struct libxlss__op *op,
+                          struct libxlss__graph *graph, const char *vdev,
+                          const char *path, struct libxlss__writer *w);
+
+#endif

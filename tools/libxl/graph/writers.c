@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Which node the guest writes a disk through. A PV or PVH guest has one:
+ * xen-block's. An HVM guest has two on the same image, the emulated disk's
+ * and xen-block's, until its PV drivers unplug the emulated one; without PV
+ * drivers both stay for ever, and xen-block's is idle.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "graph.h"
+
+/* XenbusStateConnected, of xen/io/xenbus.h: the guest's driver is at work. */
+#define XENBUS_CONNECTED 4
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    if (!strcmp(a, b))
+        return true;
+    return !stat(a, &sa) && !stat(b, &sb) && sa.st_ino == sb.st_ino &&
+           sa.st_dev == sb.st_dev;
+}
+
+/* xen-block's own node of a vdev is named VDEV-DRIVER. */
+static bool named_for(const char *node, const char *vdev)
+{
+    size_t len = strlen(vdev);
+
+    return !strncmp(node, vdev, len) && node[len] == '-';
+}
+
+static bool is_pv_root(const struct libxlss__root *root, const char *vdev)
+{
+    if (*root->drive)
+        return false;
+    if (root->vdev)
+        return !strcmp(root->vdev, vdev);
+    return named_for(root->node->name, vdev);
+}
+
+static int backend_state(struct libxlss__op *op, const char *vdev)
+{
+    libxl_device_disk disk;
+    libxl_diskinfo info;
+    char *state = NULL;
+
+    libxl_device_disk_init(&disk);
+    libxl_diskinfo_init(&info);
+    if (!libxl_vdev_to_device_disk(op->ctx, op->domid, vdev, &disk) &&
+        !libxl_device_disk_getinfo(op->ctx, op->domid, &disk, &info) &&
+        info.backend)
+        state = libxlss__xs_read(op, "%s/state", info.backend);
+    libxl_diskinfo_dispose(&info);
+    libxl_device_disk_dispose(&disk);
+    return state ? atoi(state) : 0;
+}
+
+static int open_twice(struct libxlss__op *op, const char *vdev,
+                      const char *path, const char *why)
+{
+    LOG_ERROR(op, "disk %s: two writable nodes of QEMU have %s open: %s",
+              vdev, path, why);
+    return XLSS(IMAGE_OPEN_TWICE);
+}
+
+/* Both openings are there: which one is at work? */
+static int choose(struct libxlss__op *op, const char *vdev, const char *path,
+                  struct libxlss__node *pv, struct libxlss__node *emulated,
+                  struct libxlss__writer *w)
+{
+    if (backend_state(op, vdev) == XENBUS_CONNECTED)
+        return open_twice(op, vdev, path, "the guest uses its PV driver and "
+                          "has not unplugged the emulated disk");
+    if (pv->num_bitmaps || emulated->num_bitmaps)
+        return open_twice(op, vdev, path, "the image has dirty bitmaps, "
+                          "which the idle one would write back");
+    w->node = emulated;
+    w->twin = pv;
+    return 0;
+}
+
+int libxlss__graph_writer(struct libxlss__op *op,
+                          struct libxlss__graph *graph, const char *vdev,
+                          const char *path, struct libxlss__writer *w)
+{
+    struct libxlss__node *pv = NULL, *emulated = NULL;
+    int i;
+
+    memset(w, 0, sizeof(*w));
+    for (i = 0; i < graph->num_roots; i++) {
+        struct libxlss__root *root = &graph->roots[i];
+
+        if (is_pv_root(root, vdev)) {
+            pv = root->node;
+        } else if (same_file(root->node->file, path) &&
+                   !root->node->read_only) {
+            if (!*root->drive)
+                return open_twice(op, vdev, path, root->node->name);
+            if (emulated)
+                return open_twice(op, vdev, path, root->drive);
+            emulated = root->node;
+        }
+    }
+    if (!pv && !emulated) {
+        LOG_ERROR(op, "disk %s: QEMU has no node for %s", vdev, path);
+        return XLSS(NO_QEMU);
+    }
+    if (pv && !same_file(pv->file, path)) {
+        LOG_ERROR(op, "disk %s: the configuration names %s, but QEMU has %s "
+                  "open", vdev, path, pv->file);
+        return XLSS(NOT_POSSIBLE);
+    }
+    if (pv && emulated)
+        return choose(op, vdev, path, pv, emulated, w);
+    w->node = pv ? pv : emulated;
+    return 0;
+}

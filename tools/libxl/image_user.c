@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Who uses an image. QEMU opens a guest's disk without locks
+ * (file.locking=off for xen-block), so nothing but this look keeps qemu-img
+ * away from a running domain's image.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "libxlss_internal.h"
+
+/* A program that ends (qemu-img, a QEMU of a failed restore) may take a
+ * moment to close its files. */
+#define CLOSE_MS 15000
+
+static bool same_file(const struct stat *st, const char *path)
+{
+    struct stat other;
+
+    return !stat(path, &other) && other.st_ino == st->st_ino &&
+           other.st_dev == st->st_dev;
+}
+
+/* params is PATH for phy, FORMAT:PATH for qdisk. */
+static bool disk_is(struct libxlss__op *op, const char *domid,
+                    const char *devid, const struct stat *st)
+{
+    char *params = libxlss__xs_read(op, "/libxl/%s/device/vbd/%s/params",
+                                    domid, devid);
+    char *path = params ? strchr(params, '/') : NULL;
+
+    return path && same_file(st, path);
+}
+
+static bool domain_has(struct libxlss__op *op, const char *domid,
+                       const struct stat *st)
+{
+    unsigned int num, i;
+    char **devids = libxlss__xs_list(op, &num, "/libxl/%s/device/vbd",
+                                     domid);
+
+    for (i = 0; i < num; i++)
+        if (disk_is(op, domid, devids[i], st))
+            return true;
+    return false;
+}
+
+static bool process_has(const char *pid, const struct stat *st)
+{
+    char path[64];
+    struct dirent *e;
+    bool found = false;
+    DIR *dir;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+    dir = opendir(path);
+    if (!dir)
+        return false;
+    fd = dirfd(dir);
+    while (!found && (e = readdir(dir))) {
+        struct stat other;
+
+        found = !fstatat(fd, e->d_name, &other, 0) &&
+                other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+    }
+    closedir(dir);
+    return found;
+}
+
+/* 0: nobody. */
+static pid_t open_in(const struct stat *st)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *e;
+    pid_t pid = 0;
+
+    while (dir && !pid && (e = readdir(dir)))
+        if (isdigit((unsigned char)e->d_name[0]) &&
+            atoi(e->d_name) != getpid() && process_has(e->d_name, st))
+            pid = atoi(e->d_name);
+    if (dir)
+        closedir(dir);
+    return pid;
+}
+
+static int wait_closed(struct libxlss__op *op, const char *path,
+                       const struct stat *st)
+{
+    uint64_t end = libxlss__now_ms() + CLOSE_MS;
+    pid_t pid;
+
+    while ((pid = open_in(st))) {
+        if (libxlss__now_ms() >= end) {
+            LOG_ERROR(op, "%s is open in process %d", path, (int)pid);
+            return XLSS(NOT_POSSIBLE);
+        }
+        libxlss__sleep_ms(100);
+    }
+    return 0;
+}
+
+int libxlss__image_idle(struct libxlss__op *op, const char *path)
+{
+    unsigned int num, i;
+    struct stat st;
+    char **domids;
+
+    if (stat(path, &st)) {
+        LOG_ERRNO(op, "cannot find the image %s", path);
+        return ERROR_NOTFOUND;
+    }
+    domids = libxlss__xs_list(op, &num, "/libxl");
+    for (i = 0; i < num; i++) {
+        if (strtoul(domids[i], NULL, 10) == op->domid &&
+            op->domid != XLSS_OFF)
+            continue;
+        if (domain_has(op, domids[i], &st)) {
+            LOG_ERROR(op, "%s is a disk of domain %s", path, domids[i]);
+            return XLSS(NOT_POSSIBLE);
+        }
+    }
+    return wait_closed(op, path, &st);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxlsnapshot: snapshots of running Xen domains, memory and disks at one
+ * instant. It extends libxl (libxl.h) and needs nothing but its public calls.
+ *
+ * The library is stateless: everything comes in by arguments and nothing is
+ * remembered after a call. It stores no names and manages no files; that is
+ * done by libxlusnapshot (xlu_snapshot.h) or by the caller.
+ *
+ * Threads: every call may be made from any thread on any ctx that libxl
+ * itself allows. One operation at a time runs on a domain, in the whole
+ * host: the others get LIBXL_SNAPSHOT_ERROR_BUSY at once.
+ *
+ * Errors: 0, or one of libxl's ERROR_ codes, or a libxl_snapshot_error
+ * (-1000 and below). Every failure also leaves one sentence in the log
+ * (libxl_snapshot_how.lg) that names domain, disk, path and step.
+ *
+ * Asynchronous calls: ao_how NULL runs the call to its end. Otherwise the
+ * call returns 0 once a thread of the library's own has it, and the thread
+ * calls ao_how->callback(ctx, rc, ao_how->u.for_callback) at its end, which
+ * may be before the call returns. ao_how without a callback is ERROR_INVAL,
+ * since an outside library can't post events into a ctx. All pointers given
+ * must stay valid until then.
+ */
+#ifndef LIBXL_SNAPSHOT_H
+#define LIBXL_SNAPSHOT_H
+
+#include <libxl.h>
+#include <xentoollog.h>
+
+/*
+ * LIBXL_HAVE_DOMAIN_SNAPSHOT
+ *
+ * libxl_domain_snapshot_create, _delete, _revert, _verify and _recover exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_SNAPSHOT
+#define LIBXL_HAVE_DOMAIN_SNAPSHOT 1
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is exported, in a library built with hidden visibility. */
+#pragma GCC visibility push(default)
+
+#include "_libxl_snapshot_types.h"
+
+/*
+ * What the caller wants to hear and to have done during an operation.
+ * NULL in place of the struct, and NULL in each field, are fine.
+ */
+typedef struct libxl_snapshot_how {
+    /*
+     * Where the sentences go. A ctx doesn't give its logger away, so it must
+     * be said again here; NULL stands for standard error.
+     */
+    xentoollog_logger *lg;
+
+    /*
+     * Called on the operation's thread before each step, and again during
+     * SUSPEND and VERIFY with the bytes done (total is 0 where it is not
+     * known). A caller with a journal writes it here: the step begins after
+     * the callback has returned.
+     *
+     * A return value other than 0 ends the operation with that code, and
+     * what was done is undone. After DESTROY it is ignored. Must not call
+     * into this library.
+     */
+    int (*step)(libxl_ctx *ctx, libxl_snapshot_step step,
+                uint64_t done, uint64_t total, void *user);
+    void *user;
+
+    /*
+     * NULL-terminated argument vector. Should the calling process die during
+     * the operation, the guard runs this program (absolute path) after it
+     * has set the domain running again. The catalogue uses it to finish or
+     * undo what the journal says.
+     */
+    char *const *on_death;
+
+    /* How long to wait for a lock that somebody else holds, in seconds. */
+    unsigned int wait_seconds;
+} libxl_snapshot_how;
+
+/*
+ * Snapshots a running or paused domain: its memory into memory_fd, as
+ * libxl_domain_suspend writes it (-1: disks only), and its disks, all at the
+ * instant at which the guest is suspended. The guest then runs on.
+ *
+ * args->disks empty stands for every writable disk, each by its best kind.
+ * With entries, a disk needs device.vdev only; writable disks that are not
+ * named are added by their best kind, kind NONE leaves one out. CD-ROMs and
+ * read-only disks are always left out. args->name is the name inside the
+ * images. Before step PREPARE args is filled in with every default, and is
+ * then what _revert, _delete, _verify and _recover want.
+ *
+ * All disks or none: QEMU takes all qcow2 snapshots in one `transaction`.
+ * On failure the guest runs as before and nothing of the snapshot is left,
+ * except in memory_fd, which is the caller's to remove. A paused domain is
+ * let run for the suspend handshake alone, and is paused again.
+ *
+ * ERROR_DOMAIN_NOTFOUND, ERROR_NOTFOUND (no such vdev), ERROR_INVAL,
+ * NOT_POSSIBLE, LIVE_NOT_POSSIBLE, IMAGE_OPEN_TWICE, NO_QEMU, EXISTS, BUSY,
+ * NO_SPACE, NOT_SUSPENDED (no answer in 60 s; the guest runs), QEMU_DIED,
+ * NEEDS_REPAIR (call _recover).
+ *
+ * memory_fd: write position as the caller left it; O_NONBLOCK is cleared by
+ * libxl. It is not closed and not fsynced.
+ */
+int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
+                                 libxl_domain_snapshot_args *args,
+                                 int memory_fd,
+                                 const libxl_snapshot_how *how,
+                                 const libxl_asyncop_how *ao_how)
+                                 LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Removes the snapshot's data from its disks. domid INVALID_DOMID: the
+ * domain is off and args->disks name path and format. A disk on which the
+ * snapshot is already gone is not an error. The memory image is the
+ * caller's.
+ *
+ * BUSY, NO_QEMU, IMAGE_OPEN_TWICE, QEMU_DIED.
+ */
+int libxl_domain_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
+                                 const libxl_domain_snapshot_args *args,
+                                 const libxl_snapshot_how *how,
+                                 const libxl_asyncop_how *ao_how)
+                                 LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Takes a domain back to the snapshot: verifies, takes the safety point,
+ * destroys the domain, waits for its QEMU's exit, moves the disks back,
+ * restores it from restore_fd (positioned where libxl's stream begins) with
+ * config, and unpauses it unless args->leave_paused is true.
+ *
+ * domid INVALID_DOMID: the domain is off. restore_fd -1: it is started from
+ * its disks. force drops dirty bitmaps of others, which QEMU's revert
+ * refuses to carry (`qemu-img snapshot -a`). Bitmaps of this library's own
+ * are always dropped.
+ *
+ * safety (NULL: none): snapshot name and file for the way back. The memory
+ * is saved if the guest suspends, else the disks only. If moving or
+ * restoring fails after the domain was destroyed, the safety point is
+ * restored and the call returns WENT_BACK. After success its disk
+ * snapshots are deleted; the file is the caller's.
+ *
+ * *domid_out: the new domain; INVALID_DOMID if none runs.
+ *
+ * DAMAGED (before anything was touched), FOREIGN_BITMAPS, WENT_BACK,
+ * NEEDS_REPAIR (the domain is off), and the codes of _create.
+ */
+int libxl_domain_snapshot_revert(libxl_ctx *ctx, uint32_t domid,
+                                 libxl_domain_config *config,
+                                 const libxl_domain_snapshot_args *args,
+                                 int restore_fd, bool force,
+                                 libxl_domain_snapshot_safety *safety,
+                                 uint32_t *domid_out,
+                                 const libxl_snapshot_how *how,
+                                 const libxl_asyncop_how *ao_how)
+                                 LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Looks whether a revert could work; touches nothing. Reads the stream at
+ * restore_fd (-1: none) from its position to its end, record by record, and
+ * looks for the snapshot in every disk. restore_fd must be seekable; its
+ * position is put back.
+ *
+ * DAMAGED, with the disk or the offset in the log.
+ */
+int libxl_domain_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
+                                 const libxl_domain_snapshot_args *args,
+                                 int restore_fd,
+                                 const libxl_snapshot_how *how,
+                                 const libxl_asyncop_how *ao_how)
+                                 LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * After the death of a process in the middle of an operation: sets a domain
+ * running that the operation had stopped (domid INVALID_DOMID: none), and,
+ * for CREATE and DELETE, removes the snapshot from all disks of args on
+ * which it is. For REVERT it only does the former: call _revert again.
+ * May be called any number of times. A domain that somebody else paused
+ * stays paused: only args->paused false lets it be unpaused.
+ */
+int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
+                                  libxl_snapshot_intent intent,
+                                  const libxl_domain_snapshot_args *args,
+                                  const libxl_snapshot_how *how,
+                                  const libxl_asyncop_how *ao_how)
+                                  LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * A word for an error code: libxl's own or this library's. Never NULL.
+ */
+const char *libxl_snapshot_strerror(int rc);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBXL_SNAPSHOT_H */

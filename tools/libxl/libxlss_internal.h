@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* What the rooms of libxlsnapshot share: one operation on one domain. */
+#ifndef LIBXLSS_INTERNAL_H
+#define LIBXLSS_INTERNAL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <libxl.h>
+#include <libxl_utils.h>
+#include <xenstore.h>
+#include <xentoollog.h>
+
+#include "libxl_snapshot.h"
+#include "json.h"
+
+/* Error codes are long; inside, they have their short names. */
+#define XLSS(code) LIBXL_SNAPSHOT_ERROR_##code
+
+/* libxl's INVALID_DOMID is a signed number: the domain is off. */
+#define XLSS_OFF ((uint32_t)INVALID_DOMID)
+
+/* How long the parts of an operation may take, in milliseconds. */
+#define XLSS_QMP_TIMEOUT_MS       10000     /* connect, greeting, queries */
+#define XLSS_QMP_LONG_TIMEOUT_MS  60000     /* transaction, stop */
+#define XLSS_QEMU_EXIT_MS         60000     /* after destroy */
+#define XLSS_LATE_SUSPEND_MS      10000     /* after a cancelled request */
+#define XLSS_CHILD_MS            600000     /* qemu-img on a disk */
+
+/* Folders; tests set their own. */
+extern const char *libxlss__run_dir;        /* our locks */
+extern const char *libxlss__xen_run_dir;    /* libxl's QMP sockets */
+extern const char *libxlss__xen_lib_dir;    /* libxl's lock files */
+extern const char *libxlss__guard_path;     /* NULL: no guard */
+
+struct libxlss__guard;
+struct libxlss__disk;
+
+/* What an operation has stopped, and must set going again. */
+struct libxlss__held {
+    bool suspending;            /* a suspend request may be under way */
+    bool stopped;               /* QMP stop, by us */
+    unsigned int pauses;        /* by us: to be undone */
+    unsigned int repauses;      /* by the admin, undone by us: to be redone */
+};
+
+struct libxlss__op {
+    libxl_ctx *ctx;
+    const libxl_snapshot_how *how;
+    xentoollog_logger *lg;
+    bool own_lg;
+    struct xs_handle *xs;
+    const char *what;           /* the operation, for sentences */
+
+    /* The domain. */
+    uint32_t domid;             /* XLSS_OFF: off */
+    char uuid[37];
+    char *name;                 /* never NULL: "a domain that is off" */
+    libxl_dominfo info;
+    libxl_domain_config config;
+    bool have_config;
+    pid_t qemu_pid;             /* 0: none */
+
+    struct libxlss__disk *disks;
+    int num_disks;
+
+    struct libxlss__held held;
+    struct libxlss__guard *guard;
+    int lock_fd;
+    bool was_paused;            /* at the beginning */
+    bool committed;             /* aborts are not heard any more */
+
+    void **allocs;              /* freed at the operation's end */
+    size_t num_allocs;
+};
+
+/* op.c */
+int libxlss__op_begin(struct libxlss__op *op, libxl_ctx *ctx, uint32_t domid,
+                      const char *what, const libxl_snapshot_how *how);
+void libxlss__op_end(struct libxlss__op *op);
+int libxlss__step(struct libxlss__op *op, libxl_snapshot_step step);
+int libxlss__progress(struct libxlss__op *op, libxl_snapshot_step step,
+                      uint64_t done, uint64_t total);
+/* Memory that lives as long as the operation. Never NULL. */
+void *libxlss__zalloc(struct libxlss__op *op, size_t size);
+char *libxlss__strdup(struct libxlss__op *op, const char *s);
+char *libxlss__printf(struct libxlss__op *op, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Says one sentence; the domain's name comes before it. */
+void libxlss__log(struct libxlss__op *op, xentoollog_level level, int err,
+                  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+#define LOG_ERROR(op, ...) libxlss__log(op, XTL_ERROR, -1, __VA_ARGS__)
+#define LOG_ERRNO(op, ...) libxlss__log(op, XTL_ERROR, errno, __VA_ARGS__)
+#define LOG_WARN(op, ...)  libxlss__log(op, XTL_WARN, -1, __VA_ARGS__)
+#define LOG_INFO(op, ...)  libxlss__log(op, XTL_INFO, -1, __VA_ARGS__)
+#define LOG_DEBUG(op, ...) libxlss__log(op, XTL_DEBUG, -1, __VA_ARGS__)
+
+/* oplock.c: one operation per domain, by flock. */
+int libxlss__oplock(struct libxlss__op *op, unsigned int wait_seconds);
+void libxlss__opunlock(struct libxlss__op *op);
+
+/* ao.c: runs fn(arg) here, or on a thread if ao_how says so. fn frees arg. */
+int libxlss__ao_run(libxl_ctx *ctx, const libxl_asyncop_how *ao_how,
+                    int (*fn)(void *arg), void *arg);
+
+/* time.c */
+uint64_t libxlss__now_ms(void);
+void libxlss__sleep_ms(unsigned int ms);
+
+/* xs.c: NULL if missing; the text lives as long as the operation. */
+char *libxlss__xs_read(struct libxlss__op *op, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+char **libxlss__xs_list(struct libxlss__op *op, unsigned int *num,
+                        const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* domain.c */
+int libxlss__domain_look(struct libxlss__op *op);
+int libxlss__domain_refresh(struct libxlss__op *op);
+bool libxlss__is_suspended(const libxl_dominfo *info);
+bool libxlss__is_hvm(const struct libxlss__op *op);
+/* libxl's record of it; takes the QMP lock. */
+int libxlss__domain_config(struct libxlss__op *op);
+bool libxlss__qemu_alive(struct libxlss__op *op);
+/* Waits some seconds for its end. */
+bool libxlss__qemu_dies(struct libxlss__op *op);
+int libxlss__wait_qemu_exit(struct libxlss__op *op, int pidfd);
+int libxlss__pidfd_open(pid_t pid);
+
+/* suspend.c: stopping the guest and setting it going. */
+int libxlss__suspend(struct libxlss__op *op, int fd);
+int libxlss__pause(struct libxlss__op *op);
+
+/* release.c: idempotent; what the guard does as well. */
+int libxlss__release(struct libxlss__op *op);
+
+/* refuse.c: section "What is refused" of the manual. */
+int libxlss__refuse_domain(struct libxlss__op *op, bool memory);
+
+/* guard.c */
+int libxlss__guard_start(struct libxlss__op *op, int memory_fd);
+int libxlss__guard_wait(struct libxlss__op *op);
+void libxlss__guard_tell(struct libxlss__op *op);
+void libxlss__guard_end(struct libxlss__op *op);
+
+/* child.c: argv[0] is looked up in PATH. out_r: stdout, NUL-terminated. */
+int libxlss__child(struct libxlss__op *op, char *const argv[],
+                   char **out_r, char **err_r, int *status_r);
+
+/* qemu_img.c: on images that no QEMU has open for writing. */
+struct libxlss__image {
+    uint64_t size;              /* virtual, bytes */
+    char **snapshots;           /* names */
+    int num_snapshots;
+    char **bitmaps;
+    int num_bitmaps;
+};
+int libxlss__image_info(struct libxlss__op *op, const char *path,
+                        struct libxlss__image *image);
+bool libxlss__image_has(const struct libxlss__image *image, const char *name);
+int libxlss__image_create(struct libxlss__op *op, const char *path,
+                          const char *name);
+int libxlss__image_apply(struct libxlss__op *op, const char *path,
+                         const char *name);
+int libxlss__image_delete(struct libxlss__op *op, const char *path,
+                          const char *name);
+int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
+                               const char *name);
+
+/* image_user.c: 0 if no other domain has the image as a disk and no process
+ * has it open; says who has. */
+int libxlss__image_idle(struct libxlss__op *op, const char *path);
+
+/* stream.c: reads libxl's stream to its end; fd's position is put back. */
+int libxlss__stream_verify(struct libxlss__op *op, int fd);
+
+/* destroy.c: what revert needs beside the disks. */
+int libxlss__destroy(struct libxlss__op *op);
+int libxlss__build(struct libxlss__op *op, libxl_domain_config *config,
+                   int restore_fd, uint32_t *domid_out);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * qemu-img on qcow2 images of domains that are off. The format is always
+ * said, never probed; the path is an option's value, never an argument that
+ * could be read as an option or a protocol.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "libxlss_internal.h"
+
+/* In an option's value a comma is written twice. */
+static char *image_opts(struct libxlss__op *op, const char *path)
+{
+    static const char prefix[] =
+        "driver=qcow2,file.driver=file,file.filename=";
+    char *text = libxlss__zalloc(op, sizeof(prefix) + 2 * strlen(path));
+    char *to = text + sizeof(prefix) - 1;
+
+    memcpy(text, prefix, sizeof(prefix) - 1);
+    for (; *path; path++) {
+        *to++ = *path;
+        if (*path == ',')
+            *to++ = ',';
+    }
+    return text;
+}
+
+/* The first line is enough of a reason. */
+static const char *first_line(char *text)
+{
+    text[strcspn(text, "\n")] = '\0';
+    return *text ? text : "(it gave no reason)";
+}
+
+static int run(struct libxlss__op *op, const char *path, char *const argv[],
+               char **out_r)
+{
+    char *out, *err;
+    int status, rc;
+
+    rc = libxlss__child(op, argv, &out, &err, &status);
+    if (rc)
+        return rc;
+    if (out_r)
+        *out_r = out;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+        LOG_ERROR(op, "cannot run %s (package qemu-utils)", argv[0]);
+        return ERROR_FAIL;
+    }
+    rc = strstr(err, "No space left on device") ? XLSS(NO_SPACE) : ERROR_FAIL;
+    LOG_ERROR(op, "%s %s on %s: %s", argv[0], argv[1], path,
+              first_line(err));
+    return rc;
+}
+
+static char **names(struct libxlss__op *op, yajl_val array, int *num_r)
+{
+    size_t i, len = json_length(array);
+    char **list = libxlss__zalloc(op, (len + 1) * sizeof(*list));
+
+    *num_r = 0;
+    for (i = 0; i < len; i++) {
+        const char *name = json_string(json_item(array, i), "name");
+
+        if (name)
+            list[(*num_r)++] = libxlss__strdup(op, name);
+    }
+    return list;
+}
+
+int libxlss__image_info(struct libxlss__op *op, const char *path,
+                        struct libxlss__image *image)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "info", "-U", "--output=json",
+                     "--image-opts", image_opts(op, path), NULL };
+    char *out, err[256];
+    yajl_val v, data;
+    int rc;
+
+    memset(image, 0, sizeof(*image));
+    rc = run(op, path, argv, &out);
+    if (rc)
+        return rc == XLSS(NO_SPACE) ? rc : XLSS(DAMAGED);
+    v = json_parse(out, strlen(out), 64, err, sizeof(err));
+    if (!v) {
+        LOG_ERROR(op, "cannot read what qemu-img says of %s: %s", path, err);
+        return ERROR_FAIL;
+    }
+    if (!json_u64(v, "virtual-size", &image->size))
+        image->size = 0;
+    image->snapshots = names(op, json_array(v, "snapshots"),
+                             &image->num_snapshots);
+    data = json_object(json_object(v, "format-specific"), "data");
+    image->bitmaps = names(op, json_array(data, "bitmaps"),
+                           &image->num_bitmaps);
+    yajl_tree_free(v);
+    return 0;
+}
+
+bool libxlss__image_has(const struct libxlss__image *image, const char *name)
+{
+    int i;
+
+    for (i = 0; i < image->num_snapshots; i++)
+        if (!strcmp(image->snapshots[i], name))
+            return true;
+    return false;
+}
+
+static int snapshot(struct libxlss__op *op, const char *path,
+                    const char *action, const char *name)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "snapshot", (char *)action,
+                     (char *)name, "--image-opts", image_opts(op, path),
+                     NULL };
+
+    return run(op, path, argv, NULL);
+}
+
+int libxlss__image_create(struct libxlss__op *op, const char *path,
+                          const char *name)
+{
+    return snapshot(op, path, "-c", name);
+}
+
+int libxlss__image_apply(struct libxlss__op *op, const char *path,
+                         const char *name)
+{
+    return snapshot(op, path, "-a", name);
+}
+
+int libxlss__image_delete(struct libxlss__op *op, const char *path,
+                          const char *name)
+{
+    return snapshot(op, path, "-d", name);
+}
+
+int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
+                               const char *name)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "bitmap", "--remove", "--image-opts",
+                     image_opts(op, path), (char *)name, NULL };
+
+    return run(op, path, argv, NULL);
+}

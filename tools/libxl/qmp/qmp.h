@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * One QMP client for libxl's socket of a domain: lock, connect, greet, send,
+ * read the reply, map errors. A connection is held for a moment only: libxl
+ * gives up waiting for the lock after 10 s, so 3 s at most, and never across
+ * a libxl call that takes the lock itself (libxl_domain_suspend, _resume,
+ * _unpause, libxl_retrieve_domain_configuration).
+ */
+#ifndef LIBXLSS_QMP_H
+#define LIBXLSS_QMP_H
+
+#include "../libxlss_internal.h"
+
+/* A reply larger or deeper than this is an error, not QEMU's. */
+#define XLSS_QMP_MAX_BYTES (64u << 20)
+#define XLSS_QMP_MAX_DEPTH 512
+
+/* lock.c: libxl's own "qmp-socket-lock" of the domain; returns an fd. */
+int libxlss__qmp_lock(struct libxlss__op *op, uint64_t deadline, int *fd_r);
+void libxlss__qmp_unlock(struct libxlss__op *op, int fd);
+
+/* wire.c: lines of JSON over a socket, whatever way the bytes come. */
+struct libxlss__wire {
+    int fd;
+    char *buf;
+    size_t used, size;
+    size_t seen;                /* bytes known to hold no line's end */
+    size_t taken;               /* bytes of the line given out last */
+    size_t max;                 /* largest line taken */
+};
+int libxlss__wire_connect(struct libxlss__op *op, struct libxlss__wire *w,
+                          const char *path, uint64_t deadline);
+/* Next line, without its end; valid until the next call. ERROR_TIMEDOUT,
+ * QEMU_DIED at its end, ERROR_PROTOCOL_ERROR_QMP where it is too long. */
+int libxlss__wire_line(struct libxlss__op *op, struct libxlss__wire *w,
+                       uint64_t deadline, const char **line_r, size_t *len_r);
+int libxlss__wire_send(struct libxlss__op *op, struct libxlss__wire *w,
+                       const char *text, size_t len, uint64_t deadline);
+void libxlss__wire_close(struct libxlss__wire *w);
+
+/* client.c */
+struct libxlss__qmp {
+    struct libxlss__op *op;
+    struct libxlss__wire wire;
+    int lock_fd;
+    uint64_t next_id;
+    int version;                /* QEMU's: major * 100 + minor */
+    char *error;                /* QEMU's sentence of the last failure */
+};
+int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp);
+void libxlss__qmp_close(struct libxlss__qmp *qmp);
+
+/*
+ * Runs one command. arguments: the text of a JSON object, or NULL. The
+ * reply's "return" goes to *reply_r (free with yajl_tree_free) unless that
+ * is NULL. A failure is logged with QEMU's sentence, unless quiet.
+ */
+int libxlss__qmp_run(struct libxlss__qmp *qmp, const char *command,
+                     const char *arguments, unsigned int timeout_ms,
+                     yajl_val *reply_r);
+int libxlss__qmp_try(struct libxlss__qmp *qmp, const char *command,
+                     const char *arguments, unsigned int timeout_ms,
+                     yajl_val *reply_r);
+
+/* commands.c: typed calls. */
+int libxlss__qmp_stop(struct libxlss__qmp *qmp);
+int libxlss__qmp_cont(struct libxlss__qmp *qmp);
+int libxlss__qmp_running(struct libxlss__qmp *qmp, bool *running_r);
+int libxlss__qmp_snapshot_delete(struct libxlss__qmp *qmp, const char *node,
+                                 const char *name);
+/* Makes every node of a stopped QEMU write its metadata out and forget it;
+ * `cont` reads it again. */
+int libxlss__qmp_inactivate(struct libxlss__qmp *qmp);
+int libxlss__qmp_log_dirty_off(struct libxlss__qmp *qmp);
+/* A disk's own property of a device, as text; NULL if it has none. */
+char *libxlss__qmp_device_property(struct libxlss__qmp *qmp, const char *qdev,
+                                   const char *property);
+
+/* A transaction is written action by action, then run. */
+struct libxlss__transaction {
+    yajl_gen g;
+    int actions;
+};
+void libxlss__transaction_begin(struct libxlss__transaction *t);
+void libxlss__transaction_internal(struct libxlss__transaction *t,
+                                   const char *node, const char *name);
+int libxlss__transaction_run(struct libxlss__qmp *qmp,
+                             struct libxlss__transaction *t);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxl_domain_snapshot_create: look, prepare, suspend, the instant, resume.
+ * The guest stands still from SUSPEND to RESUME, so nothing happens there
+ * that could happen outside.
+ */
+#include <stdlib.h>
+
+#include "disk/disk.h"
+
+struct create {
+    libxl_ctx *ctx;
+    uint32_t domid;
+    libxl_domain_snapshot_args *args;
+    int memory_fd;
+    const libxl_snapshot_how *how;
+};
+
+static bool wanted(libxl_defbool b)
+{
+    return !libxl_defbool_is_default(b) && libxl_defbool_val(b);
+}
+
+static int check_args(struct libxlss__op *op, const struct create *c)
+{
+    if (!c->args->name || !*c->args->name) {
+        LOG_ERROR(op, "no name for the snapshot");
+        return ERROR_INVAL;
+    }
+    if (wanted(c->args->live)) {
+        LOG_ERROR(op, "live snapshots are not supported by this version");
+        return XLSS(LIVE_NOT_POSSIBLE);
+    }
+    if (wanted(c->args->quiesce)) {
+        LOG_ERROR(op, "quiesced snapshots are not supported by this version");
+        return XLSS(NOT_POSSIBLE);
+    }
+    return 0;
+}
+
+static int look(struct libxlss__op *op, const struct create *c)
+{
+    int rc = check_args(op, c);
+
+    if (!rc)
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_LOOK);
+    if (!rc)
+        rc = libxlss__oplock(op, c->how ? c->how->wait_seconds : 0);
+    if (!rc)
+        rc = libxlss__domain_config(op);
+    if (!rc)
+        rc = libxlss__refuse_domain(op, c->memory_fd >= 0);
+    /* It starts while we look at the disks. */
+    if (!rc)
+        rc = libxlss__guard_start(op, c->memory_fd);
+    if (!rc)
+        rc = libxlss__disks_choose(op, c->args);
+    if (!rc)
+        rc = libxlss__disks_need_qemu(op);
+    if (!rc)
+        rc = libxlss__disks_free_name(op, NULL);
+    return rc;
+}
+
+static int freeze(struct libxlss__op *op, int memory_fd)
+{
+    if (memory_fd < 0)
+        return libxlss__pause(op);
+    return libxlss__suspend(op, memory_fd);
+}
+
+static bool any_taken(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].taken)
+            return true;
+    return false;
+}
+
+/* The guest runs again by now. */
+static int undo(struct libxlss__op *op, int rc)
+{
+    op->committed = true;
+    if (!any_taken(op))
+        return rc;
+    if (!libxlss__disks_remove(op, NULL))
+        return rc;
+    LOG_ERROR(op, "the snapshot could not be removed from every disk; it "
+              "needs repair");
+    return XLSS(NEEDS_REPAIR);
+}
+
+static int create(struct libxlss__op *op, const struct create *c)
+{
+    int rc, rc2;
+
+    rc = look(op, c);
+    if (!rc) {
+        libxlss__disks_report(op, c->args);
+        libxl_defbool_set(&c->args->memory, c->memory_fd >= 0);
+        libxl_defbool_set(&c->args->paused, op->was_paused);
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_PREPARE);
+    }
+    if (!rc)
+        rc = libxlss__guard_wait(op);
+    if (!rc)
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
+    if (rc)
+        return rc;
+
+    rc = freeze(op, c->memory_fd);
+    if (!rc)
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_INSTANT);
+    if (!rc)
+        rc = libxlss__disks_take(op, NULL);
+    if (!rc)
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_RESUME);
+
+    rc2 = libxlss__release(op);
+    if (rc2 && !rc)
+        LOG_ERROR(op, "the snapshot was taken, but the domain does not go "
+                  "on; it is removed again");
+    if (rc || rc2)
+        rc = undo(op, rc ? rc : rc2);
+    return rc;
+}
+
+static int create_main(void *p)
+{
+    struct create *c = p;
+    struct libxlss__op op;
+    int rc;
+
+    rc = libxlss__op_begin(&op, c->ctx, c->domid, "snapshot-create", c->how);
+    if (!rc)
+        rc = create(&op, c);
+    libxlss__op_end(&op);
+    free(c);
+    return rc;
+}
+
+int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
+                                 libxl_domain_snapshot_args *args,
+                                 int memory_fd,
+                                 const libxl_snapshot_how *how,
+                                 const libxl_asyncop_how *ao_how)
+{
+    struct create *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return ERROR_NOMEM;
+    *c = (struct create){ ctx, domid, args, memory_fd, how };
+    return libxlss__ao_run(ctx, ao_how, create_main, c);
+}

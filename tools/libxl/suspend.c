@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Stopping the guest. What is stopped is written to op->held, and told to
+ * the guard, before it is done. */
+#include "libxlss_internal.h"
+
+/* Xen counts pauses; more than this many is somebody's mistake. */
+#define MAX_PAUSES 16
+
+/* libxl waits this long for the guest's answer (libxl_domain.c). */
+#define LIBXL_SUSPEND_ACK_MS 60000
+
+/* A paused guest can't answer: it runs for the handshake alone. */
+static int let_run(struct libxlss__op *op)
+{
+    int rc;
+
+    for (;;) {
+        rc = libxlss__domain_refresh(op);
+        if (rc || !op->info.paused)
+            return rc;
+        if (!op->held.repauses && !op->info.cpu_time) {
+            LOG_ERROR(op, "the domain is paused and has never run; unpause "
+                      "it first");
+            return XLSS(NOT_POSSIBLE);
+        }
+        if (op->held.repauses >= MAX_PAUSES) {
+            LOG_ERROR(op, "the domain stays paused after %d unpauses",
+                      MAX_PAUSES);
+            return XLSS(NOT_POSSIBLE);
+        }
+        op->held.repauses++;
+        libxlss__guard_tell(op);
+        rc = libxl_domain_unpause(op->ctx, op->domid, NULL);
+        if (rc) {
+            LOG_ERROR(op, "cannot unpause the domain for the suspend "
+                      "request: %s", libxl_snapshot_strerror(rc));
+            return rc;
+        }
+    }
+}
+
+static int not_suspended(struct libxlss__op *op, int rc, uint64_t took_ms)
+{
+    if (rc == ERROR_GUEST_TIMEDOUT || took_ms >= LIBXL_SUSPEND_ACK_MS - 1000) {
+        LOG_ERROR(op, "the guest did not answer the suspend request in %d s; "
+                  "it runs on (are its PV drivers up?)",
+                  LIBXL_SUSPEND_ACK_MS / 1000);
+        return XLSS(NOT_SUSPENDED);
+    }
+    LOG_ERROR(op, "libxl could not save the memory: %s",
+              libxl_snapshot_strerror(rc));
+    return rc ? rc : XLSS(NOT_SUSPENDED);
+}
+
+int libxlss__suspend(struct libxlss__op *op, int fd)
+{
+    uint64_t start;
+    int rc;
+
+    rc = let_run(op);
+    if (rc)
+        return rc;
+    op->held.suspending = true;
+    libxlss__guard_tell(op);
+    start = libxlss__now_ms();
+    rc = libxl_domain_suspend(op->ctx, op->domid, fd, 0, NULL);
+    /* libxl may report success where the guest never suspended. */
+    if (rc || libxlss__domain_refresh(op) ||
+        !libxlss__is_suspended(&op->info))
+        return not_suspended(op, rc, libxlss__now_ms() - start);
+    return 0;
+}
+
+int libxlss__pause(struct libxlss__op *op)
+{
+    int rc;
+
+    op->held.pauses++;
+    libxlss__guard_tell(op);
+    rc = libxl_domain_pause(op->ctx, op->domid, NULL);
+    if (rc) {
+        op->held.pauses--;
+        libxlss__guard_tell(op);
+        LOG_ERROR(op, "cannot pause the domain: %s",
+                  libxl_snapshot_strerror(rc));
+    }
+    return rc;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libvirt's <domainsnapshot> (its docs/formatsnapshot, domainsnapshot.rng):
+ * elements in the order in which libvirt writes them.
+ *
+ * What libvirt has no word for is in the JSON: reflink and LVM are "manual"
+ * here, and a disk whose vdev libvirt doesn't know is named by its path.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxml/xmlreader.h>
+#include <libxml/xmlwriter.h>
+
+#include "xluss.h"
+
+#define XML_DEPTH_MAX 64
+
+/* --- writing --- */
+
+/* Each returns false if libxml2 couldn't. */
+
+static bool element(xmlTextWriter *w, const char *name, const char *text)
+{
+    return xmlTextWriterWriteElement(w, BAD_CAST name, BAD_CAST text) >= 0;
+}
+
+static bool attribute(xmlTextWriter *w, const char *name, const char *text)
+{
+    return xmlTextWriterWriteAttribute(w, BAD_CAST name, BAD_CAST text) >= 0;
+}
+
+static bool begin(xmlTextWriter *w, const char *name)
+{
+    return xmlTextWriterStartElement(w, BAD_CAST name) >= 0;
+}
+
+static bool end(xmlTextWriter *w)
+{
+    return xmlTextWriterEndElement(w) >= 0;
+}
+
+/* <outer><inner>text</inner></outer> */
+static bool nested(xmlTextWriter *w, const char *outer, const char *inner,
+                   const char *text)
+{
+    return begin(w, outer) && element(w, inner, text) && end(w);
+}
+
+/* (ioemu:)?(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+ */
+static bool is_target(const char *vdev)
+{
+    static const char *const kinds[] = { "fd", "hd", "sd", "vd", "xvd",
+                                         "ubd" };
+    const char *rest;
+    size_t i;
+
+    for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (strncmp(vdev, kinds[i], strlen(kinds[i])))
+            continue;
+        rest = vdev + strlen(kinds[i]);
+        return *rest && !rest[strspn(rest, "abcdefghijklmnopqrstuvwxyz"
+                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789_")];
+    }
+    return false;
+}
+
+/* NULL: libvirt has no name for it. */
+static const char *disk_name(const libxl_device_disk *d)
+{
+    if (d->vdev && is_target(d->vdev))
+        return d->vdev;
+    if (d->pdev_path && d->pdev_path[0] == '/' && d->pdev_path[1])
+        return d->pdev_path;
+    return NULL;
+}
+
+static const char *driver_name(libxl_disk_format format)
+{
+    switch (format) {
+    case LIBXL_DISK_FORMAT_QCOW:
+        return "qcow";
+    case LIBXL_DISK_FORMAT_QCOW2:
+        return "qcow2";
+    case LIBXL_DISK_FORMAT_QED:
+        return "qed";
+    default:
+        return NULL;
+    }
+}
+
+static bool external(xmlTextWriter *w, const libxl_disk_snapshot *d)
+{
+    const char *driver = driver_name(d->u.external.external_format);
+    const char *path = d->u.external.external_path;
+
+    if (!attribute(w, "snapshot", "external") ||
+        !attribute(w, "type", "file"))
+        return false;
+    if (driver && !(begin(w, "driver") && attribute(w, "type", driver) &&
+                    end(w)))
+        return false;
+    return !path || (begin(w, "source") && attribute(w, "file", path) &&
+                     end(w));
+}
+
+static bool disk(xmlTextWriter *w, const libxl_disk_snapshot *d)
+{
+    const char *name = disk_name(&d->device);
+    bool ok;
+
+    if (!name)
+        return true;
+    if (!begin(w, "disk") || !attribute(w, "name", name))
+        return false;
+    switch (d->kind) {
+    case LIBXL_DISK_SNAPSHOT_KIND_INTERNAL:
+        ok = attribute(w, "snapshot", "internal");
+        break;
+    case LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL:
+        ok = external(w, d);
+        break;
+    case LIBXL_DISK_SNAPSHOT_KIND_REFLINK:
+    case LIBXL_DISK_SNAPSHOT_KIND_LVM:
+        ok = attribute(w, "snapshot", "manual");
+        break;
+    default:
+        ok = attribute(w, "snapshot", "no");
+        break;
+    }
+    return ok && end(w);
+}
+
+static bool disks(xmlTextWriter *w, const libxl_domain_snapshot_args *args)
+{
+    int i;
+
+    if (!args->num_disks)
+        return true;
+    if (!begin(w, "disks"))
+        return false;
+    for (i = 0; i < args->num_disks; i++)
+        if (!disk(w, &args->disks[i]))
+            return false;
+    return end(w);
+}
+
+static bool memory(xmlTextWriter *w, const char *path)
+{
+    if (!begin(w, "memory") ||
+        !attribute(w, "snapshot", path ? "external" : "no"))
+        return false;
+    return (!path || attribute(w, "file", path)) && end(w);
+}
+
+/* libvirt's word: as the IDL's, with a dash. */
+static const char *state_word(xlu_snapshot_state state)
+{
+    return state == XLU_SNAPSHOT_STATE_DISK_SNAPSHOT
+           ? "disk-snapshot" : xlu_snapshot_state_to_string(state);
+}
+
+static bool document(xmlTextWriter *w, const xlu_snapshot *s)
+{
+    char seconds[24];
+
+    snprintf(seconds, sizeof(seconds), "%" PRIu64, s->creation_time);
+    return xmlTextWriterSetIndent(w, 1) >= 0 &&
+           begin(w, "domainsnapshot") &&
+           element(w, "name", s->name) &&
+           (!s->description || element(w, "description", s->description)) &&
+           element(w, "state", state_word(s->state)) &&
+           (!s->parent || nested(w, "parent", "name", s->parent)) &&
+           element(w, "creationTime", seconds) &&
+           memory(w, s->memory.path) &&
+           disks(w, &s->args) &&
+           nested(w, "domain", "uuid", s->domain_uuid) &&
+           end(w);
+}
+
+/* The one text or path in s that XML can't hold, and why. */
+static const char *problem(const xlu_snapshot *s, const char **which)
+{
+    const char *texts[] = { s->name, s->description, s->parent,
+                            s->memory.path };
+    const char *wrong = NULL;
+    size_t i;
+    int j;
+
+    for (i = 0; i < sizeof(texts) / sizeof(*texts) && !wrong; i++)
+        if (texts[i])
+            wrong = xluss__text_problem(*which = texts[i]);
+    for (j = 0; j < s->args.num_disks && !wrong; j++) {
+        const libxl_disk_snapshot *d = &s->args.disks[j];
+
+        if (disk_name(&d->device))
+            wrong = xluss__text_problem(*which = disk_name(&d->device));
+        if (!wrong && d->kind == LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL &&
+            d->u.external.external_path)
+            wrong = xluss__text_problem(*which =
+                                        d->u.external.external_path);
+    }
+    return wrong;
+}
+
+int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
+                     char **text_out)
+{
+    xmlBuffer *buffer = NULL;
+    xmlTextWriter *w = NULL;
+    const char *wrong, *which = NULL;
+    int rc;
+
+    *text_out = NULL;
+    wrong = problem(s, &which);
+    if (wrong) {
+        LOG(lg, ERROR, "snapshot %s: the text \"%s\" %s", s->name, which,
+            wrong);
+        return ERROR_INVAL;
+    }
+    buffer = xmlBufferCreate();
+    w = buffer ? xmlNewTextWriterMemory(buffer, 0) : NULL;
+    rc = w && document(w, s) && xmlTextWriterFlush(w) >= 0 ? 0 : ERROR_NOMEM;
+    if (w)
+        xmlFreeTextWriter(w);
+    if (rc)
+        LOG(lg, ERROR, "snapshot %s: libxml2 could not write its XML",
+            s->name);
+    else
+        *text_out = xluss__strdup((const char *)xmlBufferContent(buffer));
+    if (buffer)
+        xmlBufferFree(buffer);
+    return rc;
+}
+
+/* --- reading --- */
+
+static void ignore(void *arg, const char *message,
+                   xmlParserSeverities severity, xmlTextReaderLocatorPtr at)
+{
+    (void)arg;
+    (void)message;
+    (void)severity;
+    (void)at;
+}
+
+/* What is wrong at this node; NULL: nothing. */
+static const char *look(xmlTextReader *r, char **name)
+{
+    int depth = xmlTextReaderDepth(r);
+    int type = xmlTextReaderNodeType(r);
+    const char *here = (const char *)xmlTextReaderConstLocalName(r);
+    xmlChar *text;
+
+    if (type == XML_READER_TYPE_DOCUMENT_TYPE)
+        return "has a document type, which is not allowed";
+    if (type == XML_READER_TYPE_ENTITY_REFERENCE)
+        return "has an entity, which is not allowed";
+    if (depth > XML_DEPTH_MAX)
+        return "is nested too deeply";
+    if (type != XML_READER_TYPE_ELEMENT || !here)
+        return NULL;
+    if (depth == 0 && strcmp(here, "domainsnapshot"))
+        return "is not a <domainsnapshot>";
+    if (depth == 1 && !strcmp(here, "name")) {
+        text = xmlTextReaderReadString(r);
+        free(*name);
+        *name = xluss__strdup(text ? (const char *)text : "");
+        xmlFree(text);
+    }
+    return NULL;
+}
+
+int xluss__xml_read(xentoollog_logger *lg, const char *path,
+                    const char *text, size_t len, char **name_out)
+{
+    xmlTextReader *r = NULL;
+    const char *wrong = NULL;
+    char *name = NULL;
+    int got = -1;
+
+    *name_out = NULL;
+    if (len > XLUSS__DOCUMENT_MAX)
+        wrong = "is too large";
+    else
+        r = xmlReaderForMemory(text, len, NULL, NULL, XML_PARSE_NONET |
+                               XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (r) {
+        xmlTextReaderSetErrorHandler(r, ignore, NULL);
+        while (!wrong && (got = xmlTextReaderRead(r)) == 1)
+            wrong = look(r, &name);
+    }
+    if (!wrong && got < 0)
+        wrong = "is not well-formed XML";
+    if (!wrong && !name)
+        wrong = "has no <name>";
+    if (wrong)
+        LOG(lg, WARN, "%s %s (near line %d)", path, wrong,
+            r ? xmlTextReaderGetParserLineNumber(r) : 0);
+    if (r)
+        xmlFreeTextReader(r);
+    if (wrong) {
+        free(name);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    *name_out = name;
+    return 0;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * What the files of libxlusnapshot share. Conventions as in libxl: rc holds
+ * a code, r a system call's return, one label `out`. A function that fails
+ * has logged why, with the path, unless its comment says otherwise.
+ *
+ * Out of memory ends the process, as it does in libxl.
+ */
+#ifndef XLUSS_H
+#define XLUSS_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xlu_snapshot.h"
+
+#define XLUSS__DOCUMENT_MAX (1u << 20)      /* bytes of one JSON or XML */
+#define XLUSS__CONFIG_MAX   (16u << 20)     /* bytes of a domain config */
+#define XLUSS__PATH_MAX     4096
+
+#define XLUSS__NO_DOMID ((uint32_t)INVALID_DOMID)
+
+/* A folder that is held open, and its path for sentences. */
+typedef struct {
+    int fd;                     /* -1: doesn't exist */
+    char *path;
+} xluss__dir;
+
+typedef struct {
+    xlu_snapshot s;             /* first: xlu_snapshot_depth relies on it */
+    bool damaged;               /* the JSON can't be used; s.name is set */
+    bool xml_bad;               /* the XML doesn't go with the JSON */
+    int parent;                 /* index, -1: a root */
+    int first_child, sibling;   /* index, -1: none; listed entries only */
+    int depth;
+} xluss__entry;
+
+struct xlu_snapshot_catalogue {
+    libxl_ctx *ctx;
+    xentoollog_logger *lg;
+    int flags;
+    xlu_snapshot_domain dom;
+    xluss__dir dir;             /* ROOT/UUID */
+    xluss__dir snaps;           /* ROOT/UUID/snapshots */
+    int lock_fd;
+    bool interrupted;
+
+    xluss__entry *entries;      /* sorted by name */
+    int num_entries;
+    const xlu_snapshot **list;
+    int num_list;
+    const xlu_snapshot *current;
+};
+
+/* --- xluss_util.c --- */
+
+void xluss__log(xentoollog_logger *lg, xentoollog_level level, int errnoval,
+                const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+#define LOG(lg, lvl, ...) xluss__log(lg, XTL_##lvl, -1, __VA_ARGS__)
+#define LOGEV(lg, lvl, e, ...) xluss__log(lg, XTL_##lvl, e, __VA_ARGS__)
+
+char *xluss__asprintf(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+char *xluss__strdup(const char *s);         /* NULL stays NULL */
+void *xluss__calloc(size_t n, size_t size);
+void *xluss__realloc(void *p, size_t size);
+void xluss__replace(char **where, const char *s);
+bool xluss__ends_with(const char *s, const char *suffix);
+/* The code for what a system call said. */
+int xluss__rc(int errnoval);
+
+/* --- xluss_files.c --- */
+
+/* ERROR_NOTFOUND without a word where it doesn't exist and make is false.
+ * path is copied. Only the last part is made. */
+int xluss__dir_open(xentoollog_logger *lg, const char *path, bool make,
+                    xluss__dir *out);
+int xluss__dir_open_at(xentoollog_logger *lg, const xluss__dir *above,
+                       const char *name, bool make, xluss__dir *out);
+void xluss__dir_close(xluss__dir *d);
+int xluss__dir_sync(xentoollog_logger *lg, const xluss__dir *d);
+/* Bytes that may still be written. */
+int xluss__dir_space(xentoollog_logger *lg, const xluss__dir *d,
+                     uint64_t *out);
+
+/* Old or new content is there at any instant. With lazy, the new one may be
+ * forgotten in a power cut until xluss__dir_sync. */
+int xluss__file_put(xentoollog_logger *lg, const xluss__dir *d,
+                    const char *name, const void *data, size_t len,
+                    bool lazy);
+/* *data_out is malloc'ed and ends in NUL. ERROR_NOTFOUND without a word. */
+int xluss__file_get(xentoollog_logger *lg, const xluss__dir *d,
+                    const char *name, size_t max, char **data_out,
+                    size_t *len_out);
+/* A new file, 0600, open for reading and writing; it must not exist. */
+int xluss__file_new(xentoollog_logger *lg, const xluss__dir *d,
+                    const char *name, int *fd_out);
+/* Fails with EXISTS if there is a `to`. */
+int xluss__file_rename(xentoollog_logger *lg, const xluss__dir *d,
+                       const char *from, const char *to);
+/* 0 too if it isn't there. */
+int xluss__file_drop(xentoollog_logger *lg, const xluss__dir *d,
+                     const char *name);
+bool xluss__file_exists(const xluss__dir *d, const char *name);
+/* Returns 0 or an errno; says nothing. */
+int xluss__write_all(int fd, const void *data, size_t len);
+/* What writes that were cut short have left behind. */
+void xluss__temporaries_drop(xentoollog_logger *lg, const xluss__dir *d);
+
+/* --- xluss_lock.c --- */
+
+int xluss__lock(xlu_snapshot_catalogue *cat, bool wait);
+void xluss__unlock(xlu_snapshot_catalogue *cat);
+
+/* --- xlu_snapshot_names.c --- */
+
+/* One of the texts in XML: NULL if XML 1.0 can hold it, else the reason. */
+const char *xluss__text_problem(const char *text);
+/* The time as a name, with -2, -3 … where it is taken; malloc'ed. */
+char *xluss__name_from_time(xlu_snapshot_catalogue *cat, uint64_t seconds);
+/* NAME and suffix; malloc'ed. */
+char *xluss__file_name(const char *name, const char *suffix);
+bool xluss__name_taken(xlu_snapshot_catalogue *cat, const char *name);
+
+/* --- xlu_snapshot_store.c, xlu_snapshot_load.c --- */
+
+int xluss__load(xlu_snapshot_catalogue *cat);
+void xluss__unload(xlu_snapshot_catalogue *cat);
+/* NULL if there is none; says nothing. */
+xluss__entry *xluss__find(xlu_snapshot_catalogue *cat, const char *name);
+/* Writes NAME.json, and NAME.xml. */
+int xluss__store_json(xlu_snapshot_catalogue *cat, xlu_snapshot *s);
+int xluss__store_xml(xlu_snapshot_catalogue *cat, const xlu_snapshot *s,
+                     bool lazy);
+/* name NULL: none is current from now on. */
+int xluss__store_current(xlu_snapshot_catalogue *cat, const char *name);
+/* Removes NAME.json first, then the rest. memory_path NULL: none. */
+int xluss__drop_files(xlu_snapshot_catalogue *cat, const char *name,
+                      const char *memory_path);
+/* Every call that changes something: lock held? recovery, XML. */
+int xluss__begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how);
+
+/* --- xlu_snapshot_tree.c --- */
+
+/* Links, orders and lists cat->entries, which are sorted by name. */
+void xluss__tree_build(xlu_snapshot_catalogue *cat);
+
+/* --- xlu_snapshot_xml.c --- */
+
+/* DAMAGED, with a sentence that has path in it. name_out: malloc'ed. */
+int xluss__xml_read(xentoollog_logger *lg, const char *path,
+                    const char *text, size_t len, char **name_out);
+int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
+                     char **text_out);
+
+/* --- xluss_header.c --- */
+
+/* Writes xl's header at fd's position. */
+int xluss__header_write(xentoollog_logger *lg, int fd, const char *path,
+                        const char *config_json);
+/* Leaves fd where libxl's stream begins. *config_json_out is malloc'ed. */
+int xluss__header_read(xentoollog_logger *lg, int fd, const char *path,
+                       char **config_json_out);
+
+/* --- xluss_image.c --- */
+
+/* A memory image on its way into the catalogue. */
+typedef struct {
+    xentoollog_logger *lg;
+    xluss__dir dir;             /* of its own */
+    char *name, *temporary;     /* file names in dir */
+    char *path;
+    int fd;                     /* -1: none */
+} xluss__image;
+
+void xluss__image_init(xluss__image *im);
+void xluss__image_dispose(xluss__image *im);
+/* Looks where it will be: no file is made. EXISTS. folder NULL: the
+ * catalogue's own. */
+int xluss__image_place(xlu_snapshot_catalogue *cat, const char *folder,
+                       const char *snapshot, xluss__image *im);
+/* NO_SPACE unless there is room for bytes of guest memory. */
+int xluss__image_room(const xluss__image *im, uint64_t bytes);
+int xluss__image_begin(xluss__image *im, const char *config_json);
+/* True if writing to it fails for lack of space; says nothing. */
+bool xluss__image_full(const xluss__image *im);
+/* fsyncs and hashes it (both at once), and fills *m. */
+int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m);
+/* Gives it its name; the folder is not yet fsynced. */
+int xluss__image_publish(xluss__image *im);
+/* Removes it under both its names. */
+int xluss__image_drop(xluss__image *im);
+/* The same by path, when nothing else is known: only a file of the name that
+ * the catalogue gives it, and only if it begins as an image does. */
+int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
+                           const char *path);
+/* Checks size, hash and header. *fd_out is where the stream begins. */
+int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
+                      int *fd_out, char **config_json_out);
+
+/* --- xluss_journal.c --- */
+
+/* One operation under way: its journal, and the caller's `how` in ours. */
+typedef struct xluss__op xluss__op;
+struct xluss__op {
+    xlu_snapshot_catalogue *cat;
+    xlu_snapshot_journal j;
+    libxl_snapshot_how how;     /* for the lower library */
+    const libxl_snapshot_how *caller;
+    bool any;                   /* a step has been announced */
+    libxl_snapshot_step last;
+    uint32_t steps;             /* 1 << step: is written before it begins */
+    /* What must be in the journal at this step; NULL: nothing more. */
+    int (*prepare)(xluss__op *op, libxl_snapshot_step step);
+    void *owner;
+};
+
+void xluss__op_init(xluss__op *op, xlu_snapshot_catalogue *cat,
+                    xlu_snapshot_operation operation, const char *name,
+                    const libxl_snapshot_how *how);
+void xluss__op_dispose(xluss__op *op);
+/* For what the lower library does to clean up: log and patience, no steps. */
+libxl_snapshot_how xluss__plain_how(const xlu_snapshot_catalogue *cat);
+int xluss__journal_write(xluss__op *op);
+/* The first write; leaves none if it fails. */
+int xluss__journal_begin(xluss__op *op);
+/* The operation is over. */
+int xluss__journal_end(xlu_snapshot_catalogue *cat);
+/* ERROR_NOTFOUND without a word if there is none. */
+int xluss__journal_read(xlu_snapshot_catalogue *cat, xlu_snapshot_journal *j);
+/* The step that was last announced; -1: none. */
+int xluss__journal_step(const xlu_snapshot_journal *j);
+
+/* --- xluss_domain.c --- */
+
+/* ERROR_DOMAIN_NOTFOUND without a word; ERROR_FAIL: libxl can't tell. info
+ * may be NULL. */
+int xluss__domain_by_uuid(libxl_ctx *ctx, const char *uuid,
+                          uint32_t *domid_out, libxl_dominfo *info);
+/* Is domid a domain with this uuid? */
+bool xluss__domain_is(libxl_ctx *ctx, uint32_t domid, const char *uuid,
+                      libxl_dominfo *info);
+int xluss__domain_config_json(xlu_snapshot_catalogue *cat, uint32_t domid,
+                              libxl_domain_config *config, char **json_out);
+/* Parses, and puts the domain's own name and uuid in. DAMAGED. */
+int xluss__domain_config_parse(xlu_snapshot_catalogue *cat, const char *json,
+                               const char *from, libxl_domain_config *config);
+/*
+ * For undoing what may be done to a domain's disks: adds the writable disks of
+ * config that args lacks, path and format where args has none, and a kind.
+ */
+void xluss__args_complete(libxl_ctx *ctx, libxl_domain_snapshot_args *args,
+                          const libxl_domain_config *config);
+bool xluss__uuid_valid(const char *s);
+
+/* --- xlu_snapshot_create.c --- */
+
+/* The rest of a create, once NAME.json is there. */
+int xluss__create_finish(xlu_snapshot_catalogue *cat, const char *name);
+
+/* --- xlu_snapshot_revert.c, xlu_snapshot_delete.c, for recovery --- */
+
+/* The lower library's revert once more, as the journal says, of a domain
+ * that is off; back: to the safety point. */
+int xluss__revert_again(xluss__op *op, bool back);
+/* The rest of a revert: went_back: the snapshot does not become current. */
+int xluss__revert_finish(xluss__op *op, bool went_back);
+/* Snapshots and files of the safety point; the journal stays. */
+int xluss__safety_drop(xluss__op *op, uint32_t domid);
+/* All that is left of a delete once the disks are done. */
+int xluss__delete_finish(xluss__op *op);
+
+#endif /* XLUSS_H */

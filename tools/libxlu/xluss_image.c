@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Memory images: xl's header, then libxl's stream. An image is written as
+ * .NAME.mem.tmp (0600) and gets its name when all of it is on the disk.
+ *
+ * Nothing here lengthens the guest's pause: the hash is taken after the
+ * guest runs on, from pages that are still cached, while fsync is under way.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "xluss.h"
+
+#define HASH_BUFFER (1u << 20)          /* bytes */
+#define ROOM_FIXED  (16u << 20)         /* bytes: device state, documents */
+#define ROOM_SHARE  256                 /* and one in so many for records */
+#define PROBE_BYTES (64u << 10)
+
+void xluss__image_init(xluss__image *im)
+{
+    memset(im, 0, sizeof(*im));
+    im->fd = im->dir.fd = -1;
+}
+
+static void image_close(xluss__image *im)
+{
+    if (im->fd >= 0)
+        close(im->fd);
+    im->fd = -1;
+}
+
+void xluss__image_dispose(xluss__image *im)
+{
+    image_close(im);
+    xluss__dir_close(&im->dir);
+    free(im->name);
+    free(im->temporary);
+    free(im->path);
+    xluss__image_init(im);
+}
+
+static void name_files(xluss__image *im, const char *snapshot)
+{
+    im->name = xluss__asprintf("%s.mem", snapshot);
+    im->temporary = xluss__asprintf(".%s.mem.tmp", snapshot);
+    im->path = xluss__asprintf("%s/%s", im->dir.path, im->name);
+}
+
+int xluss__image_place(xlu_snapshot_catalogue *cat, const char *folder,
+                       const char *snapshot, xluss__image *im)
+{
+    char *real = NULL;
+    int rc;
+
+    im->lg = cat->lg;
+    if (folder) {
+        real = realpath(folder, NULL);
+        if (!real) {
+            LOGEV(cat->lg, ERROR, errno, "domain %s, snapshot %s: folder %s",
+                  cat->dom.name, snapshot, folder);
+            return ERROR_INVAL;
+        }
+    }
+    rc = xluss__dir_open(cat->lg, real ? real : cat->snaps.path, false,
+                         &im->dir);
+    free(real);
+    if (rc)
+        return rc == ERROR_NOTFOUND ? ERROR_FAIL : rc;
+    name_files(im, snapshot);
+    if (xluss__file_exists(&im->dir, im->name) ||
+        xluss__file_exists(&im->dir, im->temporary)) {
+        LOG(cat->lg, ERROR, "domain %s, snapshot %s: %s exists already",
+            cat->dom.name, snapshot, im->path);
+        return LIBXL_SNAPSHOT_ERROR_EXISTS;
+    }
+    return 0;
+}
+
+int xluss__image_room(const xluss__image *im, uint64_t bytes)
+{
+    uint64_t need = bytes + bytes / ROOM_SHARE + ROOM_FIXED, have;
+    int rc = xluss__dir_space(im->lg, &im->dir, &have);
+
+    if (rc)
+        return rc;
+    if (have >= need)
+        return 0;
+    LOG(im->lg, ERROR, "no space for memory image %s: it needs %" PRIu64
+        " MiB, %" PRIu64 " MiB are free", im->path, need >> 20, have >> 20);
+    return LIBXL_SNAPSHOT_ERROR_NO_SPACE;
+}
+
+int xluss__image_begin(xluss__image *im, const char *config_json)
+{
+    int rc = xluss__file_new(im->lg, &im->dir, im->temporary, &im->fd);
+
+    return rc ? rc : xluss__header_write(im->lg, im->fd, im->path,
+                                         config_json);
+}
+
+/* The image is given up anyway: more is written to it, to see why. */
+bool xluss__image_full(const xluss__image *im)
+{
+    static const char zeroes[PROBE_BYTES];
+    off_t end = im->fd < 0 ? -1 : lseek(im->fd, 0, SEEK_END);
+    int e;
+
+    if (end < 0)
+        return false;
+    e = xluss__write_all(im->fd, zeroes, sizeof(zeroes));
+    return e == ENOSPC || e == EDQUOT || e == EFBIG;
+}
+
+/* Returns an errno. */
+static int hash_file(int fd, uint64_t size, char text[17])
+{
+    XXH64_state_t *state = XXH64_createState();
+    char *buffer = xluss__calloc(1, HASH_BUFFER);
+    uint64_t at = 0;
+    int e = state ? 0 : ENOMEM;
+
+    if (!e)
+        XXH64_reset(state, 0);
+    while (!e && at < size) {
+        ssize_t r = pread(fd, buffer, HASH_BUFFER, at);
+
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0) {
+            e = r ? errno : EIO;
+            break;
+        }
+        XXH64_update(state, buffer, r);
+        at += r;
+    }
+    if (!e)
+        snprintf(text, 17, "%016" PRIx64, (uint64_t)XXH64_digest(state));
+    XXH64_freeState(state);
+    free(buffer);
+    return e;
+}
+
+static void *sync_thread(void *fd)
+{
+    return (void *)(intptr_t)(fsync(*(int *)fd) ? errno : 0);
+}
+
+int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m)
+{
+    int e_hash, e_sync, e = 0;
+    pthread_t thread;
+    bool threaded;
+    struct stat st;
+    char text[17];
+    void *ret;
+
+    if (fstat(im->fd, &st))
+        e = errno;
+    if (!e) {
+        threaded = !pthread_create(&thread, NULL, sync_thread, &im->fd);
+        e_hash = hash_file(im->fd, st.st_size, text);
+        ret = threaded ? NULL : sync_thread(&im->fd);
+        if (threaded)
+            pthread_join(thread, &ret);
+        e_sync = (intptr_t)ret;
+        e = e_sync ? e_sync : e_hash;
+    }
+    if (e) {
+        LOGEV(im->lg, ERROR, e, "bringing memory image %s to the disk",
+              im->path);
+        return xluss__rc(e);
+    }
+    m->size = st.st_size;
+    xluss__replace(&m->xxh64, text);
+    xluss__replace(&m->path, im->path);
+    return 0;
+}
+
+int xluss__image_publish(xluss__image *im)
+{
+    return xluss__file_rename(im->lg, &im->dir, im->temporary, im->name);
+}
+
+int xluss__image_drop(xluss__image *im)
+{
+    int rc, rc2;
+
+    image_close(im);
+    if (!im->name)
+        return 0;
+    rc = xluss__file_drop(im->lg, &im->dir, im->temporary);
+    rc2 = xluss__file_drop(im->lg, &im->dir, im->name);
+    return rc ? rc : rc2;
+}
+
+/* Splits path, which must be the one of `snapshot`; false if it isn't. */
+static bool split_path(const char *path, const char *snapshot,
+                       char **folder_out)
+{
+    const char *slash = strrchr(path, '/');
+    char *name = xluss__asprintf("%s.mem", snapshot);
+    bool good = path[0] == '/' && !strcmp(slash + 1, name);
+
+    free(name);
+    *folder_out = good ? xluss__asprintf("%.*s", (int)(slash - path), path)
+                       : NULL;
+    return good;
+}
+
+/* Says why not. */
+static bool begins_as_image(xluss__image *im)
+{
+    char *json = NULL;
+    int rc, fd;
+
+    fd = openat(im->dir.fd, im->name,
+                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    rc = xluss__header_read(im->lg, fd, im->path, &json);
+    free(json);
+    close(fd);
+    return !rc;
+}
+
+int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
+                           const char *path)
+{
+    xluss__image im;
+    char *folder;
+    int rc;
+
+    xluss__image_init(&im);
+    im.lg = cat->lg;
+    if (!split_path(path, snapshot, &folder)) {
+        LOG(cat->lg, WARN, "domain %s, snapshot %s: %s is left where it is, "
+            "since it is not where the catalogue would put it",
+            cat->dom.name, snapshot, path);
+        return 0;
+    }
+    rc = xluss__dir_open(cat->lg, folder, false, &im.dir);
+    if (rc == ERROR_NOTFOUND) {
+        LOG(cat->lg, WARN, "domain %s, snapshot %s: folder %s is not there; "
+            "its memory image is not removed", cat->dom.name, snapshot,
+            folder);
+        rc = 0;
+        goto out;
+    }
+    if (rc) goto out;
+    name_files(&im, snapshot);
+    rc = xluss__file_drop(cat->lg, &im.dir, im.temporary);
+    if (rc) goto out;
+    /* In a folder of others, only what is surely an image. */
+    if (strcmp(folder, cat->snaps.path) && !begins_as_image(&im)) {
+        LOG(cat->lg, WARN, "domain %s, snapshot %s: %s is left where it is",
+            cat->dom.name, snapshot, path);
+        goto out;
+    }
+    rc = xluss__file_drop(cat->lg, &im.dir, im.name);
+    if (rc) goto out;
+    rc = xluss__dir_sync(cat->lg, &im.dir);
+out:
+    xluss__image_dispose(&im);
+    free(folder);
+    return rc;
+}
+
+/* Size and hash as they were noted; an image of others has none. */
+static int check_content(xentoollog_logger *lg, const xlu_snapshot *s,
+                         int fd)
+{
+    const xlu_snapshot_memory *m = &s->memory;
+    struct stat st;
+    char text[17];
+    int e;
+
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+        LOG(lg, ERROR, "snapshot %s: %s is not a regular file", s->name,
+            m->path);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    if (m->size && (uint64_t)st.st_size != m->size) {
+        LOG(lg, ERROR, "snapshot %s: memory image %s has %" PRIu64
+            " bytes, it had %" PRIu64, s->name, m->path,
+            (uint64_t)st.st_size, m->size);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    if (!m->xxh64)
+        return 0;
+    e = hash_file(fd, st.st_size, text);
+    if (e) {
+        LOGEV(lg, ERROR, e, "snapshot %s: reading memory image %s", s->name,
+              m->path);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    if (strcmp(text, m->xxh64)) {
+        LOG(lg, ERROR, "snapshot %s: memory image %s is damaged: its "
+            "checksum is %s, it was %s", s->name, m->path, text, m->xxh64);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    return 0;
+}
+
+int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
+                      int *fd_out, char **config_json_out)
+{
+    int fd, rc;
+
+    *config_json_out = NULL;
+    *fd_out = -1;
+    fd = open(s->memory.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        LOGEV(lg, ERROR, errno, "snapshot %s: opening memory image %s",
+              s->name, s->memory.path);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    rc = check_content(lg, s, fd);
+    if (!rc)
+        rc = xluss__header_read(lg, fd, s->memory.path, config_json_out);
+    if (rc) {
+        close(fd);
+        return rc;
+    }
+    *fd_out = fd;
+    return 0;
+}

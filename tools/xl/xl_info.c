@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* A snapshot in words, and the stock commands that restore it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxl_utils.h>
+
+#include "xl_print.h"
+#include "xl_text.h"
+
+static void field(FILE *f, const char *name, const char *value)
+{
+    char *safe = value && *value ? xl_print_safe(value) : xl_strdup("-");
+
+    fprintf(f, "%-12s %s\n", name, safe);
+    free(safe);
+}
+
+static bool is_left_out(const libxl_disk_snapshot *d)
+{
+    return d->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE;
+}
+
+static void fill_disk(char **row, const libxl_disk_snapshot *d)
+{
+    const char *format = libxl_disk_format_to_string(d->device.format);
+
+    row[0] = xl_print_safe(d->device.vdev);
+    row[1] = xl_strdup(libxl_disk_snapshot_kind_to_string(d->kind));
+    row[2] = is_left_out(d) ? NULL : xl_size(d->size);
+    row[3] = format ? xl_strdup(format) : NULL;
+    row[4] = d->device.pdev_path ? xl_print_safe(d->device.pdev_path) : NULL;
+}
+
+static void print_disks(FILE *f, const libxl_domain_snapshot_args *args)
+{
+    static const char *const heading[] = {
+        "Disk", "Kind", "Size", "Format", "Image",
+    };
+    const int columns = 5;
+    char **cells;
+    int i;
+
+    if (!args->num_disks)
+        return;
+    cells = xl_alloc((size_t)(args->num_disks + 1) * columns, sizeof(*cells));
+    for (i = 0; i < columns; i++)
+        cells[i] = xl_strdup(heading[i]);
+    for (i = 0; i < args->num_disks; i++)
+        fill_disk(cells + (i + 1) * columns, &args->disks[i]);
+    fputc('\n', f);
+    xl_table(f, (const char *const *)cells, args->num_disks + 1, columns);
+    for (i = 0; i < (args->num_disks + 1) * columns; i++)
+        free(cells[i]);
+    free(cells);
+}
+
+/* A word of a command line, safe for the terminal and the shell. */
+static char *word(const char *s)
+{
+    char *quoted = xl_shell_word(s ? s : ""), *safe = xl_print_safe(quoted);
+
+    free(quoted);
+    return safe;
+}
+
+static void print_disk_command(FILE *f, const xlu_snapshot *s,
+                               const libxl_disk_snapshot *d)
+{
+    char *name, *path;
+
+    if (d->kind != LIBXL_DISK_SNAPSHOT_KIND_INTERNAL)
+        return;
+    name = word(d->name ? d->name : s->args.name ? s->args.name : s->name);
+    path = word(d->device.pdev_path);
+    fprintf(f, "    qemu-img snapshot -a %s %s\n", name, path);
+    free(name);
+    free(path);
+}
+
+static void print_commands(FILE *f, const xlu_snapshot *s,
+                           const char *domain)
+{
+    char *dom = word(domain), *image;
+    int i;
+
+    fprintf(f, "\nTo restore it without this program:\n\n"
+               "    xl destroy %s\n", dom);
+    for (i = 0; i < s->args.num_disks; i++)
+        print_disk_command(f, s, &s->args.disks[i]);
+    if (s->memory.path) {
+        image = word(s->memory.path);
+        fprintf(f, "    xl restore %s%s\n",
+                s->state == XLU_SNAPSHOT_STATE_PAUSED ? "-p " : "", image);
+        free(image);
+    } else {
+        fprintf(f, "    xl create CONFIGFILE\n");
+    }
+    free(dom);
+}
+
+static void print_description(FILE *f, const char *text)
+{
+    char *safe, *rest, *part;
+
+    if (!text || !*text)
+        return;
+    rest = safe = xl_safe(text, xl_locale_is_utf8(), "\n");
+    fprintf(f, "\nDescription:\n\n");
+    while ((part = strsep(&rest, "\n")))
+        fprintf(f, "%s%s\n", *part ? "    " : "", part);
+    free(safe);
+}
+
+void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
+{
+    char *created = xl_time(s->creation_time);
+    char *size = xl_size(s->memory.size);
+
+    field(f, "Name:", s->name);
+    field(f, "Domain:", domain);
+    field(f, "UUID:", s->domain_uuid);
+    field(f, "Created:", created);
+    field(f, "State:", xlu_snapshot_state_to_string(s->state));
+    field(f, "Current:", s->current ? "yes" : "no");
+    field(f, "Parent:", s->parent);
+    field(f, "Memory:", s->memory.path ? size : NULL);
+    if (s->memory.path) {
+        field(f, "Image:", s->memory.path);
+        field(f, "XXH64:", s->memory.xxh64);
+    }
+    field(f, "Xen:", s->xen_version);
+    field(f, "Made by:", s->tool_version);
+    print_disks(f, &s->args);
+    print_description(f, s->description);
+    print_commands(f, s, domain);
+    free(created);
+    free(size);
+}

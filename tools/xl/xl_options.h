@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The subcommands' words: one table for each drives parser, help and the
+ * tests. Nothing here calls a library of Xen, so it is tested without one.
+ */
+#ifndef XL_OPTIONS_H
+#define XL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* xl's own options, before the subcommand. */
+struct xl_globals {
+    int verbose;                /* -v, counted */
+    bool dryrun;                /* -N */
+    bool force;                 /* -f: accepted; means nothing here */
+    bool progress_cr;           /* -t: a progress line without a terminal */
+    bool timestamps;            /* -T */
+};
+
+struct xl_option {
+    int id;
+    char letter;                /* 0: none */
+    const char *name;           /* without the dashes */
+    const char *value;          /* its name in the help; NULL: takes none */
+    const char *text;           /* NULL: not offered by this version */
+};
+
+/* Options that every table has after its own. */
+enum { XL_OPT_HELP = 1, XL_OPT_OWN = 100 };
+
+/* What was wrong, in one sentence, and the exit code that belongs to it. */
+struct xl_problem {
+    int status;
+    char *text;                 /* malloc'ed; NULL: nothing */
+};
+
+/* Returns status, for `return xl_problem_set(...)`. The first one stays. */
+int xl_problem_set(struct xl_problem *problem, int status,
+                   const char *fmt, ...)
+                   __attribute__((format(printf, 3, 4)));
+
+/* Called for each option; 0 or an exit code, with the problem set. */
+typedef int xl_option_set(void *user, int id, const char *value,
+                          struct xl_problem *problem);
+
+struct xl_grammar {
+    const char *const *operands;    /* their names; ends with NULL */
+    const struct xl_option *options;
+    xl_option_set *set;
+};
+
+/*
+ * argv[0] is the subcommand. Options and operands may be mixed, "--" ends
+ * the options, "-ab" is "-a -b", "-nX", "-n X", "--name X" and "--name=X"
+ * are one. Option names are never abbreviated. operands_out: one pointer
+ * into argv for each operand of the grammar.
+ * *help: --help was there; nothing else is looked at then.
+ */
+int xl_parse(const struct xl_grammar *grammar, int argc, char **argv,
+             void *user, const char **operands_out, bool *help,
+             struct xl_problem *problem);
+
+/* Kinds of --disk, as libxl_disk_snapshot_kind; tested against it. */
+struct xl_disk_spec {
+    char *vdev;
+    int kind;
+};
+
+/* VDEV[,kind=any|none|internal] */
+int xl_disk_spec_parse(const char *text, struct xl_disk_spec *out,
+                       struct xl_problem *problem);
+
+struct xl_create_options {
+    const char *domain, *name, *description, *path;
+    bool live, disk_only, internal, paused, wait, json;
+    struct xl_disk_spec *disks;
+    int num_disks;
+};
+struct xl_list_options {
+    const char *domain;
+    bool tree, json, name;
+};
+struct xl_info_options {
+    const char *domain, *name;
+    bool json, xml;
+};
+struct xl_revert_options {
+    const char *domain, *name;
+    bool running, paused, force, no_safety, wait;
+};
+struct xl_delete_options {
+    const char *domain, *name;
+    bool children, children_only, wait;
+};
+
+extern const struct xl_option xl_create_table[], xl_list_table[],
+       xl_info_table[], xl_revert_table[], xl_delete_table[];
+extern const char *const xl_operands_domain[], *const xl_operands_name[];
+
+/* As xl_parse. The structs are filled from zero. */
+int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
+                    bool *help, struct xl_problem *problem);
+void xl_create_options_free(struct xl_create_options *o);
+int xl_list_parse(int argc, char **argv, struct xl_list_options *out,
+                  bool *help, struct xl_problem *problem);
+int xl_info_parse(int argc, char **argv, struct xl_info_options *out,
+                  bool *help, struct xl_problem *problem);
+int xl_revert_parse(int argc, char **argv, struct xl_revert_options *out,
+                    bool *help, struct xl_problem *problem);
+int xl_delete_parse(int argc, char **argv, struct xl_delete_options *out,
+                    bool *help, struct xl_problem *problem);
+
+#endif /* XL_OPTIONS_H */
