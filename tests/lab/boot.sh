@@ -5,7 +5,9 @@
 
 boot_memory=6G
 boot_dom0_memory=2G
-boot_cpus=2
+# One is faster than two wherever the machine has other work to do: with two,
+# each waits for the other while that one's thread isn't running.
+boot_cpus=${LAB_CPUS:-1}
 boot_pid=
 boot_timed_out=
 
@@ -74,7 +76,7 @@ boot_quietly()
 
     boot_make_command "$image" "$run" "$results"
     : > "$results/stream"
-    "${boot_command[@]}" -serial "file:$results/dom0-console.log" \
+    setpriv --pdeathsig KILL "${boot_command[@]}" -serial "file:$results/dom0-console.log" \
         < /dev/null > "$results/qemu.log" 2>&1 &
     boot_pid=$!
     tail -n +1 -s 0.2 -f --pid="$boot_pid" "$results/stream" &

@@ -43,7 +43,7 @@ check()
     if [ "$rc" -eq 0 ]; then
         ok "$name"
     else
-        tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\\'
+        tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
         fail "$name" "exit status $rc of $*" || true
     fi
     rm -f "$out"
@@ -58,7 +58,7 @@ check_fails()
     shift
     out=$(mktemp)
     "$@" > "$out" 2>&1 || rc=$?
-    [ "$rc" -ne 0 ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\\'
+    [ "$rc" -ne 0 ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
     rm -f "$out"
     [ "$rc" -ne 0 ] || { fail "$name" "succeeded: $*"; return; }
     ok "$name"
@@ -72,7 +72,7 @@ check_status()
     shift 2
     out=$(mktemp)
     "$@" > "$out" 2>&1 || rc=$?
-    [ "$rc" -eq "$want" ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\\'
+    [ "$rc" -eq "$want" ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
     rm -f "$out"
     [ "$rc" -eq "$want" ] ||
         { fail "$name" "exit status $rc, not $want, of $*"; return; }
@@ -105,7 +105,8 @@ wait_for()
     shift
     until "$@" > /dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.2
+        # Under emulation each look costs more than it seems.
+        sleep 0.5
     done
 }
 
@@ -186,21 +187,26 @@ guest_console_new()
     tail -c "+$((mark + 1))" "$(_guest_log "$1")" 2>/dev/null
 }
 
-_guest_ticks()
+# Prints the "first" or "last" tick since the mark.  A last line without its
+# end isn't one yet.
+_guest_tick()
 {
-    # A last line without its end isn't one yet.
-    guest_console_new "$1" | tr -d '\r' |
-        sed -n 's/^tick \([0-9]*\) \(ok\|BAD mismatches=[0-9]*\)$/\1/p'
+    guest_console_new "$2" | awk -v which="$1" '
+        /^tick [0-9]+ (ok|BAD mismatches=[0-9]+)\r?$/ {
+            tick = $2
+            if (which == "first") exit
+        }
+        END { if (tick == "") exit 1; print tick }'
 }
 
 guest_tick()
 {
-    _guest_ticks "$1" | tail -n 1 | grep .
+    _guest_tick last "$1"
 }
 
 guest_first_tick()
 {
-    _guest_ticks "$1" | head -n 1 | grep .
+    _guest_tick first "$1"
 }
 
 _guest_reached()
@@ -213,7 +219,7 @@ _guest_reached()
 _guest_show()
 {
     printf '%s: the end of the console of %s:\n' "$2" "$1"
-    guest_console "$1" | tail -n 12 | sed "\$a\\"
+    guest_console "$1" | tail -n 12 | sed '$a\'
     xl list 2>&1
     return 1
 }
@@ -262,7 +268,8 @@ guest_wait_line()
         tr -d '\r' | grep -m 1 "$3"
     do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.2
+        # Under emulation each look costs more than it seems.
+        sleep 0.5
     done
 }
 
@@ -394,9 +401,18 @@ EOF
     printf '%s' "$extra"
 }
 
-_guest_ticked_or_gone()
+# Looks for the tick often, for the domain (which is dear) now and then.
+_guest_wait_first_tick()
 {
-    domain_gone "$1" || guest_tick "$1"
+    local end=$((SECONDS + lab_boot_timeout)) n=0
+
+    while [ "$SECONDS" -lt "$end" ]; do
+        sleep 0.5
+        ! guest_tick "$1" > /dev/null || return 0
+        n=$((n + 1))
+        [ $((n % 8)) -ne 0 ] || domain_exists "$1" || return 1
+    done
+    return 1
 }
 
 # guest_start NAME [XL_CREATE_OPTION...]: creates the domain by stock xl and
@@ -410,8 +426,7 @@ guest_start()
     for try in 1 2 3; do
         guest_mark "$name"
         "${LAB_XL:-xl}" create "$@" "$(guest_cfg "$name")" || return 1
-        wait_for "$lab_boot_timeout" _guest_ticked_or_gone "$name"
-        ! guest_tick "$name" > /dev/null || return 0
+        ! _guest_wait_first_tick "$name" || return 0
         domain_gone "$name" || break
         note "$name went away before its first tick (start $try)"
     done

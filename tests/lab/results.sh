@@ -26,7 +26,7 @@ results_tail()
 {
     [ -s "$1" ] || return 0
     printf '# ---- the end of %s\n' "$1"
-    tail -n "${2:-25}" "$1" | tr -d '\r' | sed -e 's/^/#   /' -e '$a\\'
+    tail -n "${2:-25}" "$1" | tr -d '\r' | sed -e 's/^/#   /' -e '$a\'
 }
 
 # Prints the sum; exits with 1 if anything failed.

@@ -217,6 +217,11 @@ static void test_pv_by_property(void **state)
     graph.roots[0].vdev = libxlss__strdup(&op, "xvda");
     assert_int_equal(find(IMAGE), 0);
     assert_string_equal(w.node->name, "odd");
+    /* As QEMU says it: the partition comes last, 0 for the whole disk. */
+    graph.roots[0].vdev = libxlss__strdup(&op, "xvda0");
+    assert_int_equal(find(IMAGE), 0);
+    graph.roots[0].vdev = libxlss__strdup(&op, "xvda1");
+    assert_int_not_equal(find(IMAGE), 0);
     read_graph("[" PV_NODE "]", "[" PV_BLOCK "]");
     graph.roots[0].vdev = libxlss__strdup(&op, "xvdb");
     assert_int_equal(find(OTHER), LIBXL_SNAPSHOT_ERROR_NO_QEMU);

@@ -145,6 +145,27 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* The kernel's names of emulated disks depend on who was found first; the
+ * place on the bus doesn't: host H, target T is sd<2H+T>. */
+static void steady_name(const char *name, char *out, size_t size)
+{
+    char path[300], link[300];
+    unsigned int host, channel, target;
+    ssize_t n;
+    char *address;
+
+    snprintf(out, size, "%.20s", name);
+    snprintf(path, sizeof(path), "/sys/block/%.31s/device", name);
+    n = readlink(path, link, sizeof(link) - 1);
+    if (strncmp(name, "sd", 2) || n < 0)
+        return;
+    link[n] = '\0';
+    address = strrchr(link, '/');
+    if (address && sscanf(address, "/%u:%u:%u", &host, &channel,
+                          &target) == 3 && host < 2 && target < 2)
+        snprintf(out, size, "sd%c", (char)('a' + host * 2 + target));
+}
+
 static int find_disks(char names[][32])
 {
     struct dirent **list;
@@ -185,7 +206,7 @@ static void open_disk(const char *name, long blocks)
         mismatch();
         return;
     }
-    snprintf(d->name, sizeof(d->name), "%.31s", name);
+    steady_name(name, d->name, sizeof(d->name));
     /* A small disk has fewer blocks. */
     pairs = size / STRIDE_UNIT - 1;
     d->blocks = power_of_two_below(
@@ -195,14 +216,14 @@ static void open_disk(const char *name, long blocks)
     if (!d->stride)
         d->stride = STRIDE_UNIT;
     num_disks++;
-    d->id = (uint64_t)num_disks;
+    d->id = (uint64_t)d->name[2];
     if (pread(d->fd, buffer, BLOCK, 0) != BLOCK)
         io_error(d, -1, "read");
     else if (buffer->magic == MAGIC)
-        say("boot: disk %s last tick seen %llu", name,
+        say("boot: disk %s last tick seen %llu", d->name,
             (unsigned long long)buffer->tick);
     else
-        say("boot: disk %s last tick seen none", name);
+        say("boot: disk %s last tick seen none", d->name);
 }
 
 void disks_open(long wanted, long blocks)

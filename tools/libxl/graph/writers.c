@@ -5,6 +5,7 @@
  * and xen-block's, until its PV drivers unplug the emulated one; without PV
  * drivers both stay for ever, and xen-block's is idle.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,12 +33,22 @@ static bool named_for(const char *node, const char *vdev)
     return !strncmp(node, vdev, len) && node[len] == '-';
 }
 
+/* The property says the partition too: xvda0 for the whole of xvda. */
+static bool property_is(const char *property, const char *vdev)
+{
+    size_t len = strlen(vdev);
+
+    return !strncmp(property, vdev, len) &&
+           (!property[len] || !strcmp(property + len, "0"));
+}
+
+/* A vdev may also be a bare number, which the property never is. */
 static bool is_pv_root(const struct libxlss__root *root, const char *vdev)
 {
     if (*root->drive)
         return false;
-    if (root->vdev)
-        return !strcmp(root->vdev, vdev);
+    if (root->vdev && isalpha((unsigned char)vdev[0]))
+        return property_is(root->vdev, vdev);
     return named_for(root->node->name, vdev);
 }
 

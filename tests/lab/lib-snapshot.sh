@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# What the snapshot tests share.
+
+catalogue=/var/lib/xen/snapshots
+
+# An ISO for a CD-ROM drive, in the syntax of xl.
+cdrom()
+{
+    [ -e /tmp/cd.iso ] || dd if=/dev/urandom of=/tmp/cd.iso bs=1M count=1 \
+        status=none
+    printf 'format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/tmp/cd.iso\n'
+}
+
+# One QMP command on libxl's socket, under libxl's lock.
+qmp()
+{
+    qmp_raw "$1" "{\"execute\":\"$2\"}"
+}
+
+qmp_raw()
+{
+    local name=$1 command=$2 id lock
+
+    id=$(domid "$name") || return 1
+    lock=/var/lib/xen/userdata-l.$id.$(uuid_of "$name").qmp-socket-lock
+    (
+        flock 9
+        printf '%s\n%s\n' '{"execute":"qmp_capabilities"}' \
+            "$command" |
+            timeout 10 socat -t 0.5 - "unix:/var/run/xen/qmp-libxl-$id"
+        rm -f "$lock"
+    ) 9> "$lock"
+}
+
+# The first tick since the mark that is smaller than the one before it: where
+# a revert took the guest back to.
+guest_back_at()
+{
+    _guest_ticks "$1" | awk 'NR > 1 && $1 < last { print; exit }
+                             { last = $1 }' | grep .
+}
+
+uuid_of()
+{
+    xenstore-read "$(xenstore-read "/local/domain/$(domid "$1")/vm")/uuid"
+}
+
+# The domain runs: not suspended, not paused, and so does its QEMU.
+going()
+{
+    local state
+
+    state=$(domain_state "$2")
+    case $state in
+    ??-?--*) ;;
+    *) fail "$1: the domain runs" "$state"; return ;;
+    esac
+    qmp "$2" query-status | grep -q '"running": true' ||
+        { fail "$1: its QEMU runs"; return; }
+    ok "$1: domain and QEMU run"
+}
+
+images_of()
+{
+    ls "$lab_images/$1"-xvd*.qcow2
+}
+
+image_snapshots()
+{
+    qemu-img info -U --output=json -f qcow2 "$1" |
+        jq -r '.snapshots[]?.name'
+}
+
+has_snapshot()
+{
+    local image
+
+    for image in $(images_of "$2"); do
+        image_snapshots "$image" | grep -qx "$3" ||
+            { fail "$1" "not in $image"; return; }
+    done
+    ok "$1"
+}
+
+clean_images()
+{
+    local image
+
+    for image in $(images_of "$2"); do
+        qemu-img check -q -f qcow2 "$image" ||
+            { fail "$1" "$image"; return; }
+    done
+    ok "$1"
+}
+
+# No snapshot in an image, no file in the catalogue, no process of ours.
+nothing_left()
+{
+    local image uuid left=
+
+    uuid=$(uuid_of "$2")
+    for image in $(images_of "$2"); do
+        left+=$(image_snapshots "$image")
+    done
+    left+=$(find "$catalogue/$uuid" -type f ! -name domain.json \
+        ! -name lock 2>/dev/null)
+    left+=$(pgrep -a xl-snapshot-gua)
+    left+=$(find /var/lib/xen -name '*qmp-socket-lock')
+    [ -z "$left" ] && ok "$1" || fail "$1" "$left"
+}
+
+show_logs()
+{
+    guest_console "$1" | tail -n 5
+    tail -n 5 /var/log/xen/xl-snapshot-guard.log "/var/log/xen/qemu-dm-$1.log"
+    xl list
+    return 1
+} 2>&1
