@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
 #
 # Boots an image: no boot loader, QEMU's multiboot loader takes the
 # hypervisor, dom0's kernel and its initramfs.  Sourced by lab.
 
 boot_memory=6G
 boot_dom0_memory=2G
+boot_dom0_args="console=hvc0 quiet mitigations=off"
 # One is faster than two wherever the machine has other work to do: with two,
 # each waits for the other while that one's thread isn't running.
 boot_cpus=${LAB_CPUS:-1}
@@ -53,7 +55,7 @@ boot_make_command()
         -kernel "$image/xen"
         -append "console=com1 com1=115200,8n1 noreboot loglvl=warning
             dom0_mem=$boot_dom0_memory,max:$boot_dom0_memory"
-        -initrd "$image/vmlinux console=hvc0 quiet mitigations=off,$image/initrd"
+        -initrd "$image/vmlinux $boot_dom0_args,$image/initrd"
         # The host of a test needs no durability, only speed.
         -drive "if=virtio,file=$run/root.qcow2,format=qcow2,cache=unsafe"
         -fsdev "local,id=lab,path=$run/share,security_model=none,readonly=on"
@@ -76,7 +78,8 @@ boot_quietly()
 
     boot_make_command "$image" "$run" "$results"
     : > "$results/stream"
-    setpriv --pdeathsig KILL "${boot_command[@]}" -serial "file:$results/dom0-console.log" \
+    setpriv --pdeathsig KILL "${boot_command[@]}" \
+        -serial "file:$results/dom0-console.log" \
         < /dev/null > "$results/qemu.log" 2>&1 &
     boot_pid=$!
     tail -n +1 -s 0.2 -f --pid="$boot_pid" "$results/stream" &
@@ -86,10 +89,12 @@ boot_quietly()
         if [ "$SECONDS" -ge "$limit" ]; then
             boot_timed_out="after $limit s"
             kill -KILL "$boot_pid" 2>/dev/null || true
+            break
         fi
         # `wait -n` would not end with a time; a short sleep will do.
         sleep 0.3
     done
+    # The shell's own word about the killed one isn't wanted.
     wait "$boot_pid" 2>/dev/null || true
     boot_pid=
     wait "$tail_pid" 2>/dev/null || true

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
 #
 # Builds one suite's images: dom0's root, its kernel, hypervisor and
 # initramfs, and the guests' kernels and initramfs.  Sourced by lab.
@@ -31,11 +32,7 @@ build_sources()
 
 build_packages()
 {
-    local t64=
-
-    # The 64-bit time_t transition renamed some libraries.
-    [ "$LAB_SUITE" = bookworm ] || t64=
-    sed -e "s/@XEN@/$(lab_suite_xen "$LAB_SUITE")/" -e "s/@T64@/$t64/" \
+    sed -e "s/@XEN@/$(lab_suite_xen "$LAB_SUITE")/" \
         "$LAB_DIR/dom0-packages" | paste -sd,
 }
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
 #
 # What the parts of the lab agree on: folders, the suites it knows, and what
 # an image is made from.  Sourced; LAB_DIR and LAB_SUITE are set by then.

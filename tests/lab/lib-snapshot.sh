@@ -37,8 +37,11 @@ qmp_raw()
 # a revert took the guest back to.
 guest_back_at()
 {
-    _guest_ticks "$1" | awk 'NR > 1 && $1 < last { print; exit }
-                             { last = $1 }' | grep .
+    guest_console_new "$1" | tr -d '\r' |
+        awk '$1 == "tick" && $3 ~ /^(ok|BAD)/ {
+                 if (NR > 1 && $2 < last) { print $2; exit }
+                 last = $2
+             }' | grep .
 }
 
 uuid_of()

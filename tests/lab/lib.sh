@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
 #
 # Helpers for the scripts that run in dom0.  Sourced before each of them.
 # All return 0 for success; none exits but `need` and `skip`.

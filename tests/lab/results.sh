@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only
+# shellcheck shell=bash
 #
 # What a run leaves behind, and what it comes to.  Sourced by lab.
 

@@ -234,6 +234,15 @@ static void test_put(void **state)
     yajl_gen_free(g);
 }
 
+static void test_is_text(void **state)
+{
+    (void)state;
+    assert_true(json_is_text("/a/b \xc3\xa4"));
+    assert_true(json_is_text(""));
+    assert_false(json_is_text("/a/\xff"));
+    assert_false(json_is_text("/a/\xc3"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_wrong_types),
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_is_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,18 @@ yajl_val json_item(yajl_val array, size_t i)
     return i < json_length(array) ? YAJL_GET_ARRAY(array)->values[i] : NULL;
 }
 
+bool json_is_text(const char *s)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+    bool good;
+
+    yajl_gen_config(g, yajl_gen_validate_utf8, 1);
+    good = yajl_gen_string(g, (const unsigned char *)s, strlen(s)) ==
+           yajl_gen_status_ok;
+    yajl_gen_free(g);
+    return good;
+}
+
 void json_put_key(yajl_gen g, const char *key)
 {
     yajl_gen_string(g, (const unsigned char *)key, strlen(key));

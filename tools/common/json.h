@@ -33,6 +33,9 @@ bool json_u64(yajl_val v, const char *key, uint64_t *out);
 size_t json_length(yajl_val array);
 yajl_val json_item(yajl_val array, size_t i);
 
+/* Can s be written as a JSON string? Not if it isn't UTF-8. */
+bool json_is_text(const char *s);
+
 /* Writing: a key with a value. */
 void json_put_key(yajl_gen g, const char *key);
 void json_put_string(yajl_gen g, const char *key, const char *value);

@@ -27,6 +27,8 @@ static bool fits(struct libxlss__op *op, struct libxlss__disk *disk, bool say)
         why = "its format is not qcow2, and only that holds snapshots inside";
     else if (disk->path[0] != '/')
         why = "its path is not absolute";
+    else if (!json_is_text(disk->path))
+        why = "its path is not UTF-8, so QMP can't name it";
     if (why && say)
         LOG_ERROR(op, "disk %s (%s): no snapshot is possible: %s; leave it "
                   "out with kind none", disk->vdev, disk->path, why);

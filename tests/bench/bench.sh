@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# In dom0, run by tests/bench/run.
+
+rounds=${BENCH_ROUNDS:-5}
+
+median()
+{
+    sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
+
+# under NAME LIMIT VALUE
+under()
+{
+    awk -v v="$3" -v l="$2" 'BEGIN { exit !(v <= l) }' &&
+        ok "$1: $3 (at most $2)" || fail "$1: $3 (at most $2)"
+}
+
+# ---- create against `xl save -c` and `sync FILE`, pair by pair
+save_and_sync()
+{
+    /usr/sbin/xl save -c "$1" /var/lib/xen/plain.save && sync /var/lib/xen/plain.save
+}
+export -f save_and_sync
+
+wall()
+{
+    local name=$1 type=$2 i a b ratios= id
+
+    guest_create "$name" "$type" -m 256 256M || return
+    guest_wait_ticks "$name" 3
+    id=$(domid "$name")
+    for i in $(seq 0 "$rounds"); do
+        rm -f /var/lib/xen/plain.save
+        a=$(measure "$id" xl snapshot-create -n "b$i" "$name" | cut -d' ' -f1)
+        b=$(measure "$id" bash -c "save_and_sync $name" | cut -d' ' -f1)
+        note "$type round $i: create $a ms, save and sync $b ms"
+        xl snapshot-delete "$name" "b$i"
+        # The first round warms up.
+        [ "$i" -eq 0 ] ||
+            ratios+="$(awk -v a="$a" -v b="$b" 'BEGIN { print a / b }')"$'\n'
+    done
+    under "create against xl save -c and sync, $type, wall" 1.05 \
+        "$(printf '%s' "$ratios" | median)"
+    guest_destroy "$name"
+}
+
+# ---- pause with 8 disks against 1
+pause_of()
+{
+    local name=$1 i id
+
+    shift
+    guest_create "$name" pv -m 128 "$@" > /dev/null || return
+    guest_wait_ticks "$name" 3
+    id=$(domid "$name")
+    for i in $(seq 0 "$rounds"); do
+        a=$(measure "$id" xl snapshot-create -n "p$i" "$name" | cut -d' ' -f2)
+        xl snapshot-delete "$name" "p$i"
+        [ "$i" -eq 0 ] || echo "$a"
+    done
+    guest_destroy "$name" > /dev/null
+}
+
+# ---- resident memory of the command
+resident()
+{
+    local mib=$1 name=m$1 kib
+
+    guest_create "$name" pv -m "$mib" 64M || return
+    guest_wait_ticks "$name" 2
+    kib=$(measure "$(domid "$name")" xl snapshot-create -n r "$name" |
+        cut -d' ' -f3)
+    under "resident memory for a guest of $mib MiB, in MiB" 32 \
+        $((kib / 1024))
+    xl snapshot-delete "$name" r
+    guest_destroy "$name"
+}
+
+wall w-pv pv
+wall w-hvm hvm
+one=$(pause_of one 64M | median)
+eight=$(pause_of eight 64M 64M 64M 64M 64M 64M 64M 64M | median)
+note "pause with 1 disk $one ms, with 8 disks $eight ms"
+under "pause with 8 disks against 1" 1.2 \
+    "$(awk -v a="$eight" -v b="$one" 'BEGIN { print a / b }')"
+resident 256
+resident 1024
