@@ -125,17 +125,21 @@ build_trim_modules()
 # the decompression, which emulation makes slow.
 build_vmlinux()
 {
-    local image=$1 out=$2 offset
+    local image=$1 out=$2 what offset
 
-    for offset in $(LC_ALL=C grep -abo $'\xfd7zXZ' "$image" | cut -d: -f1)
-    do
-        tail -c "+$((offset + 1))" "$image" | xz -dc 2>/dev/null > "$out" ||
-            true
-        if [ "$(head -c 4 "$out" | tail -c 3)" = ELF ]; then
-            return 0
-        fi
-    done
-    cp "$image" "$out"
+    # Debian 12 compresses it with xz, Debian 13 with zstd; the magic number
+    # may also be in the decompressor's code, so each is tried.
+    while read -r what offset; do
+        tail -c "+$((offset + 1))" "$image" | "$what" -dc 2>/dev/null \
+            > "$out" || true
+        [ "$(head -c 4 "$out" | tail -c 3)" != ELF ] || return 0
+    done < <(
+        export LC_ALL=C
+        grep -abo $'\xfd7zXZ' "$image" | sed 's/:.*//; s/^/xz /' || true
+        grep -abo $'\x28\xb5\x2f\xfd' "$image" |
+            sed 's/:.*//; s/^/zstd /' || true
+    )
+    lab_die "no ELF kernel found in $image"
 }
 
 build_cpio()

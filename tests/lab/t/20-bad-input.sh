@@ -56,6 +56,7 @@ refused 3 "a disk that isn't there" "xvdq" \
 whole "after bad names"
 
 # ---- no space for the memory image
+mkdir -p /mnt
 mount -t tmpfs -o size=32m tmpfs /mnt
 refused 1 "no space at the start" "space" \
     xl snapshot-create -n full --path /mnt $name

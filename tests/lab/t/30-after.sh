@@ -72,7 +72,7 @@ check "of which the first is the parent" sh -c \
     "xl snapshot-info --json $name s2 | jq -e '.parent == \"s1\"'"
 guest_cmd $name poweroff
 check "on_poweroff=destroy ends the domain" wait_for 60 domain_gone $name
-check "no monitor is left" wait_for 20 sh -c '! pgrep -f snapshot-monitor'
+check "no monitor is left" wait_for 20 sh -c '! pgrep -f [s]napshot-monitor'
 
 # ---- stock xl restore of our image
 image=$(xl snapshot-info --json $name s1 | jq -r .memory.path)
