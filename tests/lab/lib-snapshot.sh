@@ -59,7 +59,9 @@ going()
     ??-?--*) ;;
     *) fail "$1: the domain runs" "$state"; return ;;
     esac
-    qmp "$2" query-status | grep -q '"running": true' ||
+    # A domain with blkback's disks alone has no QEMU.
+    ! qemu_pid "$2" > /dev/null 2>&1 ||
+        qmp "$2" query-status | grep -q '"running": true' ||
         { fail "$1: its QEMU runs"; return; }
     ok "$1: domain and QEMU run"
 }

@@ -12,23 +12,23 @@ life()
 
     check "$type: boots with two disks and a CD-ROM" guest_create "$name" \
         "$type" 256M 64M "$(cdrom)" || return 0
-    guest_wait_ticks "$name" 5
+    guest_wait_ticks "$name" 2
     tick=$(guest_tick "$name")
     check "$type: snapshot-create" xl snapshot-create -n s1 "$name" ||
         { show_logs "$name"; return 0; }
-    check "$type: runs on" guest_wait_ticks "$name" 5
+    check "$type: runs on" guest_wait_ticks "$name" 2
     check "$type: memory and disks are right" guest_check "$name"
     going "$type: after snapshot-create" "$name"
     has_snapshot "$type: both disks have it" "$name" s1
 
     for round in 1 2; do
-        guest_wait_ticks "$name" 10
+        guest_wait_ticks "$name" 4
         guest_mark "$name"
         check "$type: snapshot-revert, $round" \
             xl snapshot-revert "$name" s1 || { show_logs "$name"; return 0; }
-        check "$type: ticks on, $round" guest_wait_ticks "$name" 5
+        check "$type: ticks on, $round" guest_wait_ticks "$name" 2
         first=$(guest_back_at "$name")
-        [ "$first" -ge "$tick" ] && [ "$first" -le $((tick + 20)) ] &&
+        [ "$first" -ge "$tick" ] && [ "$first" -le $((tick + 10)) ] &&
             ok "$type: from the snapshot's tick, $round" ||
             fail "$type: from the snapshot's tick, $round" "$tick, $first"
         check "$type: memory and disks agree, $round" guest_check "$name"

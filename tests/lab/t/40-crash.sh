@@ -46,7 +46,9 @@ signalled()
 {
     local signal=$1 whom=$2 what=$3 pid rc=0
 
-    setsid xl snapshot-create -n new $name > /tmp/out 2>&1 &
+    # The shell lets what it starts aside ignore SIGINT.
+    setsid env --default-signal=INT xl snapshot-create -n new $name \
+        > /tmp/out 2>&1 &
     pid=$!
     wait_for 20 writing
     kill "-$signal" -- "$([ "$whom" = group ] && echo "-$pid" || echo "$pid")"
