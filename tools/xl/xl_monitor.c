@@ -125,6 +125,7 @@ static int start(struct xl_monitor_plan *plan, uint32_t domid)
     char domid_text[16], command[] = "snapshot-monitor", self[] = "xl-snapshot";
     char *argv[] = { self, command, domid_text, NULL };
     int fds[2], null;
+    pid_t pid;
 
     if (!plan->program)
         return ENOENT;
@@ -136,16 +137,23 @@ static int start(struct xl_monitor_plan *plan, uint32_t domid)
         close(null);
         return errno;
     }
-    plan->pid = fork();
-    if (!plan->pid)
-        become_starter(plan, argv, fds[1], null);
+    /* Twice, and the first is waited for at once: a child that ended during
+     * the operation would be reaped by libxl, with a warning. */
+    pid = fork();
+    if (!pid) {
+        if (fork() == 0)
+            become_starter(plan, argv, fds[1], null);
+        _exit(0);
+    }
     close(fds[1]);
     close(null);
-    if (plan->pid < 0) {
-        plan->pid = 0;
+    if (pid < 0) {
         close(fds[0]);
         return EAGAIN;
     }
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    plan->pending = true;
     plan->fd = fds[0];
     return 0;
 }
@@ -181,9 +189,7 @@ static char *collect(struct xl_monitor_plan *plan)
 
     close(plan->fd);
     plan->fd = -1;
-    /* libxl may have reaped it, so its status is in the answer. */
-    waitpid(plan->pid, NULL, 0);
-    plan->pid = 0;
+    plan->pending = false;
     if (strcmp(answer, "ok") == 0) {
         free(answer);
         return NULL;
@@ -233,7 +239,7 @@ void xl_monitor_after(struct xl_monitor_plan *plan, uint32_t domid)
 {
     bool other = domid != plan->domid, lives = false;
 
-    if (plan->pid) {
+    if (plan->pending) {
         char *why = collect(plan);
 
         lives = !why;

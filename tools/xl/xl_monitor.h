@@ -40,7 +40,7 @@ struct xl_monitor_plan {
     bool survives;              /* xl's monitor survives a suspend */
     bool asked;                 /* whether one is needed at the suspend */
     bool started;
-    pid_t pid;                  /* the starter of ours; 0: none */
+    bool pending;               /* the answer is still to be read */
     int fd;                     /* it says "ok" here, or what is wrong */
 };
 
