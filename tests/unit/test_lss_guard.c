@@ -264,6 +264,21 @@ static void test_conversation(void **state)
     assert_string_equal(lss_log(), "");
 }
 
+/* We live, but could not set the domain going: the guard has to go on. */
+static void test_stuck(void **state)
+{
+    (void)state;
+    assert_int_equal(start_as("guard", -1), 0);
+    assert_int_equal(libxlss__guard_wait(&op), 0);
+    op.held.suspending = true;
+    libxlss__guard_tell(&op);
+    op.stuck = true;
+    libxlss__guard_end(&op);
+    op.stuck = false;
+    expect_heard("line 1 0   0   0    \nover\n");
+    assert_true(guard_ended());
+}
+
 /* Without a word of good-bye the pipe ends: our process has died. */
 static void test_caller_dies(void **state)
 {
@@ -505,6 +520,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_line_round_trip),
         cmocka_unit_test(test_bad_lines),
         TEST(test_conversation),
+        TEST(test_stuck),
         TEST(test_caller_dies),
         TEST(test_arguments),
         TEST(test_no_memory_file),

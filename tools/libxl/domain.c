@@ -96,9 +96,14 @@ static bool exits_within(pid_t pid, int ms)
     return r > 0;
 }
 
+bool libxlss__process_alive(pid_t pid)
+{
+    return pid > 0 && !exits_within(pid, 0);
+}
+
 bool libxlss__qemu_alive(struct libxlss__op *op)
 {
-    return op->qemu_pid > 0 && !exits_within(op->qemu_pid, 0);
+    return libxlss__process_alive(op->qemu_pid);
 }
 
 /* A socket is closed some moments before the process has ended. */

@@ -180,7 +180,9 @@ void libxlss__guard_end(struct libxlss__op *op)
 {
     if (!op->guard)
         return;
-    write_quietly(op->guard->tell, GUARD_BYE, GUARD_LINE);
+    /* Without the word it does what it does when we die. */
+    if (!op->stuck)
+        write_quietly(op->guard->tell, GUARD_BYE, GUARD_LINE);
     close(op->guard->tell);
     if (op->guard->ready >= 0)
         close(op->guard->ready);

@@ -23,6 +23,10 @@
 
 #include "guard.h"
 
+/* It doesn't give up for a minute. */
+#define TRIES    12
+#define RETRY_MS 5000
+
 #define LOG_FILE "/var/log/xen/xl-snapshot-guard.log"
 
 static bool has_open(const char *pid, dev_t dev, ino_t ino)
@@ -114,14 +118,19 @@ static void set_going(libxl_ctx *ctx, xentoollog_logger *lg, uint32_t domid,
 {
     libxl_snapshot_how how = { .lg = lg };
     struct libxlss__op op;
-    int rc;
+    int rc, tries;
 
     rc = libxlss__op_begin(&op, ctx, domid, "guard of", &how);
     if (!rc && !strcmp(op.uuid, uuid)) {
-        LOG_WARN(&op, "the operation's process died; setting the domain "
-                 "going again");
+        LOG_WARN(&op, "the operation's process died, or gave up; setting the "
+                 "domain going again");
         op.held = *held;
-        rc = libxlss__release(&op);
+        for (tries = 0; tries < TRIES; tries++) {
+            rc = libxlss__release(&op);
+            if (!rc || rc == ERROR_DOMAIN_NOTFOUND)
+                break;
+            libxlss__sleep_ms(RETRY_MS);
+        }
         LOG_WARN(&op, "done: %s", libxl_snapshot_strerror(rc));
     }
     libxlss__op_end(&op);

@@ -70,6 +70,7 @@ struct libxlss__op {
     struct libxlss__guard *guard;
     int lock_fd;
     bool was_paused;            /* at the beginning */
+    bool stuck;                 /* the domain could not be set going */
     bool committed;             /* aborts are not heard any more */
 
     void **allocs;              /* freed at the operation's end */
@@ -124,6 +125,8 @@ bool libxlss__is_hvm(const struct libxlss__op *op);
 /* libxl's record of it; takes the QMP lock. */
 int libxlss__domain_config(struct libxlss__op *op);
 bool libxlss__qemu_alive(struct libxlss__op *op);
+/* A process that has died and was not reaped yet is not alive. */
+bool libxlss__process_alive(pid_t pid);
 /* Waits some seconds for its end. */
 bool libxlss__qemu_dies(struct libxlss__op *op);
 int libxlss__wait_qemu_exit(struct libxlss__op *op, int pidfd);

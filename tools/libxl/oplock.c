@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +26,6 @@ static pid_t holder(int fd)
     if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
         return 0;
     return atoi(text);
-}
-
-static bool alive(pid_t pid)
-{
-    return pid > 0 && (!kill(pid, 0) || errno == EPERM);
 }
 
 static int say_busy(struct libxlss__op *op, pid_t pid)
@@ -58,7 +52,7 @@ static int wait_for(struct libxlss__op *op, int fd, unsigned int wait_seconds)
         }
         pid = holder(fd);
         if (waited >= wait_seconds * 1000ULL &&
-            (alive(pid) || waited >= GUARD_WAIT_MS))
+            (libxlss__process_alive(pid) || waited >= GUARD_WAIT_MS))
             return say_busy(op, pid);
         libxlss__sleep_ms(50);
     }

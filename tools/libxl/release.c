@@ -159,12 +159,14 @@ static int resume(struct libxlss__op *op)
     if (!libxlss__is_suspended(&op->info))
         return 0;
     rc = libxl_domain_resume(op->ctx, op->domid, 1, NULL);
-    if (rc)
+    if (rc) {
         LOG_ERROR(op, "cannot resume the domain: %s%s",
                   libxl_snapshot_strerror(rc),
                   libxlss__qemu_alive(op) ? "" :
                   "; its QEMU is dead, so it has lost its disks");
-    return rc;
+        return rc;
+    }
+    return libxlss__domain_refresh(op);
 }
 
 int libxlss__release(struct libxlss__op *op)
@@ -194,10 +196,12 @@ int libxlss__release(struct libxlss__op *op)
         rc = remember(rc, insist(op, resume));
     else if (tried_suspend && libxlss__is_hvm(op))
         rc = remember(rc, insist(op, start_qemu));
-    held->suspending = false;
+    held->suspending = libxlss__is_suspended(&op->info);
     rc = remember(rc, insist(op, undo_pauses));
     if (failed_suspend)
         log_dirty_off(op);
     libxlss__guard_tell(op);
+    /* Then the guard has to go on trying. */
+    op->stuck = rc != 0;
     return rc;
 }

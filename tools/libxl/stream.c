@@ -92,6 +92,8 @@ static int walk_libxc(struct stream *s)
         return rc;
     if (image.marker != LIBXC_MARKER || be32toh(image.id) != LIBXC_ID)
         return bad(s, "no libxc stream where one should begin");
+    if (be32toh(image.version) < 2 || be32toh(image.version) > 3)
+        return bad(s, "a libxc stream of a version that is not known");
     rc = take(s, &domain, sizeof(domain));
     do {
         if (!rc)
