@@ -33,13 +33,17 @@ qmp_raw()
     ) 9> "$lock"
 }
 
-# The first tick since the mark that is smaller than the one before it: where
-# a revert took the guest back to.
+# The first tick since the mark that is no greater than the one before it:
+# where a revert took the guest back to.
 guest_back_at()
 {
+    local last
+
+    last=$(guest_console "$1" | head -c "$(cat "/run/lab/$1.mark")" |
+        tr -d '\r' | awk '$1 == "tick" { t = $2 } END { print t }')
     guest_console_new "$1" | tr -d '\r' |
-        awk '$1 == "tick" && $3 ~ /^(ok|BAD)/ {
-                 if (NR > 1 && $2 < last) { print $2; exit }
+        awk -v last="$last" '$1 == "tick" && $3 ~ /^(ok|BAD)/ {
+                 if ($2 + 0 <= last + 0) { print $2; exit }
                  last = $2
              }' | grep .
 }

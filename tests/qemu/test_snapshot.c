@@ -119,6 +119,10 @@ static void write_disks(int pattern)
     fake.tick = pattern;
 }
 
+/* What nearly every test needs: a snapshot, and a file for its memory. */
+static libxl_domain_snapshot_args args;
+static int fd;
+
 static void make_bed(int disks, bool hvm, bool twin)
 {
     int i;
@@ -131,20 +135,26 @@ static void make_bed(int disks, bool hvm, bool twin)
     for (i = 0; i < disks; i++)
         bed_write(i, 5, 9);
     write_disks(1);
+    fd = memory_file("mem");
+    libxl_domain_snapshot_args_init(&args);
+}
+
+static void remove_bed(void)
+{
+    close(fd);
+    libxl_domain_snapshot_args_dispose(&args);
+    bed_remove();
 }
 
 /* create, run on, revert, revert again, delete. */
 static void life(int disks, bool hvm, bool twin)
 {
-    libxl_domain_snapshot_args args;
     libxl_domain_snapshot_safety safety;
     uint32_t domid;
-    int fd, i;
+    int i;
 
     make_bed(disks, hvm, twin);
     bed.cdrom = true;
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     expect_running();
     assert_int_equal(args.num_disks, disks);
@@ -176,9 +186,7 @@ static void life(int disks, bool hvm, bool twin)
     expect_running();
     bed_stop_qemu();
     expect_disks(1);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_life_pv(void **state)
@@ -209,13 +217,10 @@ static void test_life_twin(void **state)
 /* A snapshot under an idle twin, then PV drivers come up and write. */
 static void test_twin_wakes_up(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd, i;
+    int i;
 
     (void)state;
     make_bed(1, true, true);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     for (i = 10; i < 20; i++)
         assert_int_equal(bed_qmp("human-monitor-command",
@@ -226,58 +231,37 @@ static void test_twin_wakes_up(void **state)
     assert_true(bed_has_snapshot(0, "s1"));
     assert_true(bed_reads(0, 12, 7));
     assert_true(bed_reads(0, 0, 1));
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_two_writers(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(1, true, true);
     fake.backend_state = 4;
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), XLSS(IMAGE_OPEN_TWICE));
     expect_running();
     assert_int_equal(bed_num_snapshots(0), 0);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_name_taken_on_disk(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(2, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     assert_int_equal(create("s1", &args, fd), XLSS(EXISTS));
     expect_running();
     assert_int_equal(bed_num_snapshots(0), 1);
     assert_int_equal(bed_num_snapshots(1), 1);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_paused_domain(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(1, true, false);
     fake.pauses = 2;
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     assert_int_equal(fake.pauses, 2);
     assert_false(fake.suspended);
@@ -286,22 +270,17 @@ static void test_paused_domain(void **state)
     fake.ran = false;
     assert_int_equal(create("s2", &args, fd), XLSS(NOT_POSSIBLE));
     assert_int_equal(fake.pauses, 2);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_guest_hangs(void **state)
 {
-    libxl_domain_snapshot_args args, other;
+    libxl_domain_snapshot_args other;
     libxl_domain_snapshot_safety safety;
     uint32_t domid;
-    int fd;
 
     (void)state;
     make_bed(2, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     write_disks(2);
     fake.hung = true;
@@ -323,22 +302,17 @@ static void test_guest_hangs(void **state)
     bed_stop_qemu();
     expect_disks(1);
     libxl_domain_snapshot_safety_dispose(&safety);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 /* The restore fails: back at the safety point, memory and disks. */
 static void test_goes_back(void **state)
 {
-    libxl_domain_snapshot_args args;
     libxl_domain_snapshot_safety safety;
     uint32_t domid;
-    int fd;
 
     (void)state;
     make_bed(2, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     write_disks(2);
     libxl_domain_snapshot_safety_init(&safety);
@@ -354,20 +328,15 @@ static void test_goes_back(void **state)
     bed_stop_qemu();
     expect_disks(2);
     libxl_domain_snapshot_safety_dispose(&safety);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_foreign_bitmap(void **state)
 {
-    libxl_domain_snapshot_args args;
     uint32_t domid;
-    int fd;
 
     (void)state;
     make_bed(1, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     assert_int_equal(bed_qmp("block-dirty-bitmap-add",
                              "{\"node\":\"xvda-qcow2\",\"name\":\"theirs\","
@@ -383,22 +352,16 @@ static void test_foreign_bitmap(void **state)
                              "\"persistent\":true}"), 0);
     assert_int_equal(revert(&args, fd, NULL, &domid), 0);
     expect_running();
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 /* Off: verify, revert (starts it), delete, by path alone. */
 static void test_domain_is_off(void **state)
 {
-    libxl_domain_snapshot_args args;
     uint32_t domid;
-    int fd;
 
     (void)state;
     make_bed(2, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     write_disks(2);
     fake.exists = false;
@@ -417,41 +380,27 @@ static void test_domain_is_off(void **state)
                                                   &how, NULL),
                      XLSS(DAMAGED));
     expect_disks(1);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 /* An image that some program has open is not touched. */
 static void test_image_in_use(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(1, false, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     fake.exists = false;        /* QEMU lives on */
     assert_int_equal(libxl_domain_snapshot_delete(ctx, XLSS_OFF, &args,
                                                   &how, NULL),
                      XLSS(NOT_POSSIBLE));
     assert_true(bed_has_snapshot(0, "s1"));
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_recover_create(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(2, true, false);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&args);
     assert_int_equal(create("s1", &args, fd), 0);
     /* As a process leaves it that dies in the instant. */
     fake.suspended = true;
@@ -466,9 +415,7 @@ static void test_recover_create(void **state)
     assert_int_equal(libxl_domain_snapshot_recover(
         ctx, fake.domid, LIBXL_SNAPSHOT_INTENT_CREATE, &args, &how, NULL),
         0);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&args);
-    bed_remove();
+    remove_bed();
 }
 
 /*
@@ -477,22 +424,17 @@ static void test_recover_create(void **state)
  */
 static void fail_create(bool hvm, bool twin, enum fault fault)
 {
-    libxl_domain_snapshot_args args, old;
-    int fd, n, rc;
+    int n, rc;
 
     make_bed(twin ? 1 : 2, hvm, twin);
-    fd = memory_file("mem");
-    libxl_domain_snapshot_args_init(&old);
-    assert_int_equal(create("s0", &old, fd), 0);
+    assert_int_equal(create("s0", &args, fd), 0);
     for (n = 1;; n++) {
-        libxl_domain_snapshot_args_init(&args);
         fake.calls = 0;
         fake.fail_at = n;
         fake.fault = fault;
         fake.failed = false;
         rc = create("s1", &args, fd);
         fake.fail_at = 0;
-        libxl_domain_snapshot_args_dispose(&args);
         if (!fake.failed)
             break;
         if (rc && bed_num_snapshots(0) != 1)
@@ -503,17 +445,8 @@ static void fail_create(bool hvm, bool twin, enum fault fault)
         if (!rc) {
             /* A failure that didn't matter: then it is all there. */
             assert_true(bed_has_snapshot(0, "s1"));
-            libxl_domain_snapshot_args_init(&args);
-            libxl_domain_snapshot_args_copy(ctx, &args, &old);
-            free(args.disks[0].name);
-            args.disks[0].name = strdup("s1");
-            if (args.num_disks > 1) {
-                free(args.disks[1].name);
-                args.disks[1].name = strdup("s1");
-            }
             assert_int_equal(libxl_domain_snapshot_delete(
                 ctx, fake.domid, &args, &how, NULL), 0);
-            libxl_domain_snapshot_args_dispose(&args);
         }
     }
     assert_int_equal(rc, 0);
@@ -521,9 +454,7 @@ static void fail_create(bool hvm, bool twin, enum fault fault)
     print_message("%d calls failed one by one\n", n - 1);
     bed_stop_qemu();
     expect_disks(1);
-    close(fd);
-    libxl_domain_snapshot_args_dispose(&old);
-    bed_remove();
+    remove_bed();
 }
 
 static void test_fail_create_pv(void **state)
@@ -543,17 +474,12 @@ static void test_fail_create_hvm(void **state)
 /* QEMU dies at the n-th call: the disks hold all of s0 and none of s1. */
 static void test_qemu_dies_in_create(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd, n, rc, died = 1;
+    int n, rc, died = 1;
 
     (void)state;
     for (n = 1; died; n++) {
         make_bed(2, false, false);
-        fd = memory_file("mem");
-        libxl_domain_snapshot_args_init(&args);
         assert_int_equal(create("s0", &args, fd), 0);
-        libxl_domain_snapshot_args_dispose(&args);
-        libxl_domain_snapshot_args_init(&args);
         fake.calls = 0;
         fake.fail_at = n;
         fake.fault = FAULT_QEMU_DIES;
@@ -569,9 +495,7 @@ static void test_qemu_dies_in_create(void **state)
         /* kill -9 may leak clusters, never more. */
         bed_repair_leaks();
         expect_disks(1);
-        close(fd);
-        libxl_domain_snapshot_args_dispose(&args);
-        bed_remove();
+        remove_bed();
     }
     assert_int_equal(rc, 0);
 }
@@ -582,15 +506,12 @@ static void test_qemu_dies_in_create(void **state)
  */
 static void fail_revert(enum fault fault, bool hvm)
 {
-    libxl_domain_snapshot_args args;
     libxl_domain_snapshot_safety safety;
     uint32_t domid;
-    int fd, n, rc;
+    int n, rc;
 
     for (n = 1;; n++) {
         make_bed(2, hvm, false);
-        fd = memory_file("mem");
-        libxl_domain_snapshot_args_init(&args);
         assert_int_equal(create("s0", &args, fd), 0);
         write_disks(2);
         libxl_domain_snapshot_safety_init(&safety);
@@ -612,11 +533,9 @@ static void fail_revert(enum fault fault, bool hvm)
         assert_true(bed_has_snapshot(1, "s0"));
         bed_stop_qemu();
         expect_disks(rc ? 2 : 1);
-        close(fd);
         close(safety.memory_fd);
         libxl_domain_snapshot_safety_dispose(&safety);
-        libxl_domain_snapshot_args_dispose(&args);
-        bed_remove();
+        remove_bed();
         if (!fake.failed)
             break;
     }
@@ -651,26 +570,19 @@ static int aborting_step(libxl_ctx *unused, libxl_snapshot_step step,
 
 static void test_abort(void **state)
 {
-    libxl_domain_snapshot_args args;
-    int fd;
-
     (void)state;
     make_bed(2, true, false);
-    fd = memory_file("mem");
     how.step = aborting_step;
     for (abort_at = LIBXL_SNAPSHOT_STEP_LOOK;
          abort_at <= LIBXL_SNAPSHOT_STEP_RESUME; abort_at++) {
         if (abort_at == LIBXL_SNAPSHOT_STEP_VERIFY)
             continue;
-        libxl_domain_snapshot_args_init(&args);
         assert_int_equal(create("s1", &args, fd), ERROR_ABORTED);
         expect_running();
         assert_int_equal(bed_num_snapshots(0), 0);
-        libxl_domain_snapshot_args_dispose(&args);
     }
     how.step = quiet_step;
-    close(fd);
-    bed_remove();
+    remove_bed();
 }
 
 int main(void)
