@@ -72,6 +72,7 @@ struct libxlss__op {
     bool was_paused;            /* at the beginning */
     bool stuck;                 /* the domain could not be set going */
     bool committed;             /* aborts are not heard any more */
+    bool undoing;               /* only what this operation made goes */
 
     void **allocs;              /* freed at the operation's end */
     size_t num_allocs;

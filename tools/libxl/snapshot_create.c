@@ -58,7 +58,7 @@ static int look(struct libxlss__op *op, const struct create *c)
     if (!rc)
         rc = libxlss__disks_need_qemu(op);
     if (!rc)
-        rc = libxlss__disks_free_name(op, NULL);
+        rc = libxlss__disks_plan(op);
     return rc;
 }
 
@@ -82,7 +82,7 @@ static bool any_taken(struct libxlss__op *op)
 /* The guest runs again by now. */
 static int undo(struct libxlss__op *op, int rc)
 {
-    op->committed = true;
+    op->committed = op->undoing = true;
     if (!any_taken(op))
         return rc;
     if (!libxlss__disks_remove(op, NULL))
@@ -105,12 +105,16 @@ static int create(struct libxlss__op *op, const struct create *c)
     }
     if (!rc)
         rc = libxlss__guard_wait(op);
-    if (!rc)
-        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
     if (rc)
         return rc;
 
-    rc = freeze(op, c->memory_fd);
+    rc = libxlss__disks_prepare(op);
+    if (!rc)
+        libxlss__disks_report(op, c->args);
+    if (!rc)
+        rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
+    if (!rc)
+        rc = freeze(op, c->memory_fd);
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_INSTANT);
     if (!rc)
@@ -122,6 +126,8 @@ static int create(struct libxlss__op *op, const struct create *c)
     if (rc2 && !rc)
         LOG_ERROR(op, "the snapshot was taken, but the domain does not go "
                   "on; it is removed again");
+    if (!rc && !rc2)
+        rc = libxlss__disks_settle(op);
     if (rc || rc2)
         rc = undo(op, rc ? rc : rc2);
     return rc;

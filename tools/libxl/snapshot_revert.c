@@ -307,6 +307,8 @@ static int revert(struct libxlss__op *op, struct revert *v)
         *v->domid_out = XLSS_OFF;
     }
     op->committed = true;
+    if (!rc && has_safety(v))
+        rc = libxlss__disks_safety_off(op, v->safety->name);
     if (!rc)
         rc = move(op, v);
     if (rc)

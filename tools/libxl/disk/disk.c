@@ -47,6 +47,7 @@ static int choose_driver(struct libxlss__op *op, struct libxlss__disk *disk)
         return XLSS(NOT_POSSIBLE);
     }
     disk->kind = disk->driver->kind;
+    libxl_disk_snapshot_init_kind(&disk->snap, disk->kind);
     return 0;
 }
 
@@ -57,6 +58,7 @@ static struct libxlss__disk *add_disk(struct libxlss__op *op,
 
     libxl_device_disk_init(&disk->dev);
     libxl_device_disk_copy(op->ctx, &disk->dev, dev);
+    libxl_disk_snapshot_init(&disk->snap);
     disk->vdev = disk->dev.vdev ? disk->dev.vdev : "";
     disk->path = disk->dev.pdev_path ? disk->dev.pdev_path : "";
     return disk;
@@ -162,6 +164,8 @@ int libxlss__disks_choose(struct libxlss__op *op,
         disk = add_disk(op, dev);
         disk->attached = true;
         disk->kind = asked ? asked->kind : LIBXL_DISK_SNAPSHOT_KIND_ANY;
+        if (asked)
+            libxl_disk_snapshot_copy(op->ctx, &disk->snap, asked);
         disk->name = libxlss__strdup(op, asked && asked->name ? asked->name
                                                               : args->name);
     }
@@ -192,6 +196,7 @@ int libxlss__disks_recorded(struct libxlss__op *op,
             continue;
         disk = add_disk(op, &snap->device);
         disk->kind = snap->kind;
+        libxl_disk_snapshot_copy(op->ctx, &disk->snap, snap);
         disk->driver = driver_of(snap->kind);
         if (!disk->driver || !*disk->vdev || *disk->path != '/' || !name) {
             LOG_ERROR(op, "disk %s: its record names no kind, path or name "
@@ -223,10 +228,14 @@ void libxlss__disks_report(struct libxlss__op *op,
         libxl_disk_snapshot *snap = &args->disks[i];
 
         libxl_disk_snapshot_init(snap);
-        libxl_disk_snapshot_init_kind(snap, op->disks[i].kind);
+        libxl_disk_snapshot_copy(op->ctx, snap, &op->disks[i].snap);
+        if (op->disks[i].snap.kind != op->disks[i].kind)
+            libxl_disk_snapshot_init_kind(snap, op->disks[i].kind);
+        libxl_device_disk_dispose(&snap->device);
+        libxl_device_disk_init(&snap->device);
         libxl_device_disk_copy(op->ctx, &snap->device, &op->disks[i].dev);
-        if (op->disks[i].driver)
-            snap->name = strdup(op->disks[i].name);
+        free(snap->name);
+        snap->name = op->disks[i].driver ? strdup(op->disks[i].name) : NULL;
         snap->size = op->disks[i].size;
     }
 }
@@ -235,9 +244,16 @@ void libxlss__disks_dispose(struct libxlss__op *op)
 {
     int i;
 
-    for (i = 0; i < op->num_disks; i++)
+    for (i = 0; i < op->num_disks; i++) {
         libxl_device_disk_dispose(&op->disks[i].dev);
+        libxl_disk_snapshot_dispose(&op->disks[i].snap);
+    }
     op->num_disks = 0;
+}
+
+bool libxlss__disk_in_qemu(const struct libxlss__disk *disk)
+{
+    return disk->attached && disk->dev.backend != LIBXL_DISK_BACKEND_PHY;
 }
 
 int libxlss__disks_find(struct libxlss__qmp *qmp)
@@ -250,7 +266,7 @@ int libxlss__disks_find(struct libxlss__qmp *qmp)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || !disk->attached)
+        if (!disk->driver || !libxlss__disk_in_qemu(disk))
             continue;
         rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
                                    &disk->writer);

@@ -13,19 +13,28 @@ struct libxlss__disk {
     const struct libxlss__disk_driver *driver;  /* NULL: left out */
     libxl_disk_snapshot_kind kind;              /* as asked for or chosen */
     const char *name;           /* of the snapshot in the image */
+    libxl_disk_snapshot snap;   /* as asked for or recorded; comes back */
     uint64_t size;              /* virtual, bytes */
     struct libxlss__writer writer;  /* in the present QMP session only */
     bool attached;              /* the domain has it now */
-    bool taken;                 /* this operation made the snapshot */
+    bool taken;                 /* this operation made (part of) it */
 };
 
 /*
- * One kind of snapshot. Every function logs its own failures. Those with a
- * qmp run in a session, with disk->writer set; those without run on a disk
- * that no QEMU has open.
+ * One kind of snapshot. Every function logs its own failures, and may be
+ * repeated: recovery calls it again, where its first call may have come to
+ * its end or not. `name` is the snapshot's, or the safety point's of a
+ * revert.
+ *
+ * A driver has `take` in one of three ways: by `action` (QEMU's transaction,
+ * which is the commit point of all disks), by `instant` (before it, in the
+ * same window), and by `take_offline` on a disk that no QEMU has open.
  */
 struct libxlss__disk_driver {
     libxl_disk_snapshot_kind kind;
+    /* What `instant` or `prepare` makes, `drop` takes away; `has`, `action`
+     * and `remove` are QEMU's own. */
+    bool made_outside;
 
     /* Can this disk have it? Says why not if `say` is true. */
     bool (*fits)(struct libxlss__op *op, struct libxlss__disk *disk,
@@ -33,10 +42,32 @@ struct libxlss__disk_driver {
     /* Is the snapshot `name` there? */
     bool (*has)(const struct libxlss__node *node, const char *name);
 
+    /*
+     * Before anything is touched: fills disk->snap with what will be made.
+     * EXISTS where the name is taken, NO_SPACE. qmp as for prepare.
+     */
+    int (*plan)(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                struct libxlss__disk *disk, const char *name);
+    /*
+     * The guest runs: what can be made beforehand is made. In a QMP session,
+     * with disk->writer set; qmp NULL: no QEMU has the disk. NULL: nothing
+     * to do.
+     */
+    int (*prepare)(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                   struct libxlss__disk *disk, const char *name);
+    /*
+     * In the window, before the transaction: the guest stands still, and
+     * QEMU's nodes are drained and flushed. No QMP.
+     */
+    int (*instant)(struct libxlss__op *op, struct libxlss__disk *disk,
+                   const char *name);
     /* In the window: adds its part to the one transaction. */
     void (*action)(struct libxlss__disk *disk,
                    struct libxlss__transaction *t, const char *name);
     int (*remove)(struct libxlss__qmp *qmp, struct libxlss__disk *disk,
+                  const char *name);
+    /* After the window: the guest runs on. NULL: nothing to do. */
+    int (*settle)(struct libxlss__op *op, struct libxlss__disk *disk,
                   const char *name);
 
     int (*take_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
@@ -44,15 +75,31 @@ struct libxlss__disk_driver {
     /* A snapshot that isn't there is not an error. */
     int (*remove_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
                           const char *name);
+    /* made_outside: takes the snapshot away, whatever the domain's state. */
+    int (*drop)(struct libxlss__op *op, struct libxlss__disk *disk,
+                const char *name);
+    /* made_outside: also of a running domain. */
     int (*verify_offline)(struct libxlss__op *op, struct libxlss__disk *disk,
                           const char *name);
     /* Makes the disk what it was; may be repeated. */
     int (*revert)(struct libxlss__op *op, struct libxlss__disk *disk,
                   const char *name);
-    /* Bitmaps that revert would have to drop; foreign ones only. */
+    /* Bitmaps that revert would have to drop; foreign ones only. NULL: a
+     * revert drops none. */
     int (*foreign_bitmaps)(struct libxlss__op *op,
                            struct libxlss__disk *disk,
                            const struct libxlss__node *node, char **one_r);
+
+    /*
+     * The safety point of a revert, where it is not a snapshot as any other:
+     * taken with the domain off, before `revert`; gone back to; dropped.
+     */
+    int (*safety_take)(struct libxlss__op *op, struct libxlss__disk *disk,
+                       const char *name);
+    int (*safety_back)(struct libxlss__op *op, struct libxlss__disk *disk,
+                       const char *name);
+    int (*safety_drop)(struct libxlss__op *op, struct libxlss__disk *disk,
+                       const char *name);
 };
 
 extern const struct libxlss__disk_driver libxlss__disk_internal;
@@ -69,17 +116,24 @@ int libxlss__disks_recorded(struct libxlss__op *op,
 void libxlss__disks_report(struct libxlss__op *op,
                            libxl_domain_snapshot_args *args);
 void libxlss__disks_dispose(struct libxlss__op *op);
+/* The domain has it now, and not by blkback. */
+bool libxlss__disk_in_qemu(const struct libxlss__disk *disk);
 /* Reads the graph and finds each disk's writer. */
 int libxlss__disks_find(struct libxlss__qmp *qmp);
 
 /* disk_set.c: all disks of the operation at once; name NULL stands for each
  * disk's own. */
 int libxlss__disks_need_qemu(struct libxlss__op *op);
-int libxlss__disks_free_name(struct libxlss__op *op, const char *name);
+int libxlss__disks_plan(struct libxlss__op *op);
+/* The snapshot's own: with the guest running, before and after. */
+int libxlss__disks_prepare(struct libxlss__op *op);
+int libxlss__disks_settle(struct libxlss__op *op);
 int libxlss__disks_take(struct libxlss__op *op, const char *name);
 int libxlss__disks_remove(struct libxlss__op *op, const char *name);
 int libxlss__disks_verify(struct libxlss__op *op);
 int libxlss__disks_revert(struct libxlss__op *op, const char *name);
+/* The domain is off: what of the safety point is made only now. */
+int libxlss__disks_safety_off(struct libxlss__op *op, const char *name);
 int libxlss__disks_check_bitmaps(struct libxlss__op *op, bool force);
 
 /* window.c: all nodes still, for as short a time as can be. */

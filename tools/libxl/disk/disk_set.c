@@ -6,7 +6,7 @@
 
 static bool online(struct libxlss__op *op, const struct libxlss__disk *disk)
 {
-    return disk->attached && op->domid != XLSS_OFF &&
+    return libxlss__disk_in_qemu(disk) && op->domid != XLSS_OFF &&
            libxlss__qemu_alive(op);
 }
 
@@ -26,25 +26,31 @@ static const char *named(const struct libxlss__disk *disk, const char *name)
     return name ? name : disk->name;
 }
 
+/* A driver that keeps its snapshots outside of QEMU's image looks itself. */
 static bool node_has(const struct libxlss__disk *disk, const char *name)
 {
-    return disk->driver->has(disk->writer.node, named(disk, name));
+    return !disk->driver->made_outside &&
+           disk->driver->has(disk->writer.node, named(disk, name));
+}
+
+static int check_free_one(struct libxlss__op *op,
+                          const struct libxlss__disk *disk, const char *name)
+{
+    if (!node_has(disk, name))
+        return 0;
+    LOG_ERROR(op, "disk %s: %s already holds a snapshot \"%s\"", disk->vdev,
+              disk->path, named(disk, name));
+    return XLSS(EXISTS);
 }
 
 static int check_free(struct libxlss__op *op, const char *name)
 {
-    int i;
+    int i, rc = 0;
 
-    for (i = 0; i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (disk->driver && disk->writer.node && node_has(disk, name)) {
-            LOG_ERROR(op, "disk %s: %s already holds a snapshot \"%s\"",
-                      disk->vdev, disk->path, named(disk, name));
-            return XLSS(EXISTS);
-        }
-    }
-    return 0;
+    for (i = 0; !rc && i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].writer.node)
+            rc = check_free_one(op, &op->disks[i], name);
+    return rc;
 }
 
 /* A domain that runs has its disks in a QEMU; without one nothing is known
@@ -54,7 +60,9 @@ int libxlss__disks_need_qemu(struct libxlss__op *op)
     int i;
 
     for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver && !online(op, &op->disks[i])) {
+        if (op->disks[i].driver &&
+            op->disks[i].dev.backend != LIBXL_DISK_BACKEND_PHY &&
+            !online(op, &op->disks[i])) {
             LOG_ERROR(op, "disk %s (%s): the domain's QEMU is dead or can't "
                       "be found", op->disks[i].vdev, op->disks[i].path);
             return XLSS(NO_QEMU);
@@ -62,20 +70,97 @@ int libxlss__disks_need_qemu(struct libxlss__op *op)
     return 0;
 }
 
-int libxlss__disks_free_name(struct libxlss__op *op, const char *name)
+/* Runs a driver's function on each disk, in a QMP session if any is there. */
+static int for_each(struct libxlss__op *op,
+                    int (*fn)(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                              struct libxlss__disk *disk))
 {
+    bool in_qemu = any_online(op);
     struct libxlss__qmp qmp;
-    int rc;
+    int i, rc = 0;
 
-    if (!any_online(op))
+    if (in_qemu) {
+        rc = libxlss__qmp_open(op, &qmp);
+        if (rc)
+            return rc;
+        rc = libxlss__disks_find(&qmp);
+    }
+    for (i = 0; !rc && i < op->num_disks; i++)
+        if (op->disks[i].driver)
+            rc = fn(op, op->disks[i].writer.node ? &qmp : NULL,
+                    &op->disks[i]);
+    if (in_qemu)
+        libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+static int plan_one(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                    struct libxlss__disk *disk)
+{
+    if (disk->driver->plan)
+        return disk->driver->plan(op, qmp, disk, disk->name);
+    return disk->writer.node ? check_free_one(op, disk, NULL) : 0;
+}
+
+int libxlss__disks_plan(struct libxlss__op *op)
+{
+    return for_each(op, plan_one);
+}
+
+static int prepare_one(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                       struct libxlss__disk *disk)
+{
+    if (!disk->driver->prepare)
         return 0;
-    rc = libxlss__qmp_open(op, &qmp);
-    if (rc)
-        return rc;
-    rc = libxlss__disks_find(&qmp);
-    if (!rc)
-        rc = check_free(op, name);
-    libxlss__qmp_close(&qmp);
+    disk->taken = true;
+    return disk->driver->prepare(op, qmp, disk, disk->name);
+}
+
+int libxlss__disks_prepare(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].driver->prepare)
+            return for_each(op, prepare_one);
+    return 0;
+}
+
+int libxlss__disks_settle(struct libxlss__op *op)
+{
+    int i, rc, first = 0;
+
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->driver->settle)
+            continue;
+        rc = disk->driver->settle(op, disk, disk->name);
+        if (rc && !first)
+            first = rc;
+    }
+    return first;
+}
+
+/* name is the safety point's, which these make in another way. */
+static bool is_own_safety(const struct libxlss__disk *disk, const char *name)
+{
+    return name && disk->driver->safety_take;
+}
+
+static int take_instant(struct libxlss__op *op, const char *name)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->driver->instant ||
+            is_own_safety(disk, name))
+            continue;
+        disk->taken = true;
+        rc = disk->driver->instant(op, disk, named(disk, name));
+    }
     return rc;
 }
 
@@ -89,7 +174,8 @@ static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || !disk->attached)
+        if (!disk->driver || !disk->writer.node || !disk->driver->action ||
+            is_own_safety(disk, name))
             continue;
         disk->driver->action(disk, &t, named(disk, name));
         /* Before it is sent: QEMU may do it and die before it says so. */
@@ -105,7 +191,8 @@ static int take_offline(struct libxlss__op *op, const char *name)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || online(op, disk))
+        if (!disk->driver || !disk->driver->take_offline ||
+            online(op, disk) || is_own_safety(disk, name))
             continue;
         disk->taken = true;
         rc = disk->driver->take_offline(op, disk, named(disk, name));
@@ -121,12 +208,16 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name)
 
     /* Disks that no QEMU has open first: their undo is trivial. */
     rc = take_offline(op, name);
+    if (!rc && !any_online(op))
+        rc = take_instant(op, name);
     if (rc || !any_online(op))
         return rc;
     rc = libxlss__window_open(op, &w);
     if (rc)
         return rc;
     rc = check_free(op, name);
+    if (!rc)
+        rc = take_instant(op, name);
     if (!rc) {
         sent = true;
         rc = run_transaction(op, &w.qmp, name);
@@ -143,7 +234,8 @@ static int remove_in_session(struct libxlss__op *op, struct libxlss__qmp *qmp,
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || !disk->writer.node || !node_has(disk, name))
+        if (!disk->driver || disk->driver->made_outside ||
+            !disk->writer.node || !node_has(disk, name))
             continue;
         *changed = true;
         rc = disk->driver->remove(qmp, disk, named(disk, name));
@@ -203,9 +295,28 @@ static int remove_offline(struct libxlss__op *op, const char *name)
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || online(op, disk))
+        if (!disk->driver || disk->driver->made_outside || online(op, disk))
             continue;
         rc = disk->driver->remove_offline(op, disk, named(disk, name));
+        if (rc && !first)
+            first = rc;
+    }
+    return first;
+}
+
+static int drop_outside(struct libxlss__op *op, const char *name)
+{
+    int i, rc, first = 0;
+
+    for (i = 0; i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver || !disk->driver->made_outside ||
+            (op->undoing && !disk->taken))
+            continue;
+        rc = is_own_safety(disk, name)
+             ? disk->driver->safety_drop(op, disk, name)
+             : disk->driver->drop(op, disk, named(disk, name));
         if (rc && !first)
             first = rc;
     }
@@ -219,6 +330,9 @@ int libxlss__disks_remove(struct libxlss__op *op, const char *name)
     if (any_online(op))
         rc = remove_online(op, name);
     rc2 = remove_offline(op, name);
+    if (!rc)
+        rc = rc2;
+    rc2 = drop_outside(op, name);
     return rc ? rc : rc2;
 }
 
@@ -234,7 +348,8 @@ static int verify_online(struct libxlss__op *op)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->writer.node && !node_has(disk, NULL)) {
+        if (disk->writer.node && !disk->driver->made_outside &&
+            !node_has(disk, NULL)) {
             LOG_ERROR(op, "disk %s: %s has no snapshot \"%s\" inside any "
                       "more", disk->vdev, disk->path, disk->name);
             rc = XLSS(DAMAGED);
@@ -253,7 +368,8 @@ int libxlss__disks_verify(struct libxlss__op *op)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->driver && !online(op, disk))
+        if (disk->driver &&
+            (disk->driver->made_outside || !online(op, disk)))
             rc = disk->driver->verify_offline(op, disk, disk->name);
     }
     return rc;
@@ -266,8 +382,24 @@ int libxlss__disks_revert(struct libxlss__op *op, const char *name)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->driver)
-            rc = disk->driver->revert(op, disk, named(disk, name));
+        if (!disk->driver)
+            continue;
+        rc = is_own_safety(disk, name)
+             ? disk->driver->safety_back(op, disk, name)
+             : disk->driver->revert(op, disk, named(disk, name));
+    }
+    return rc;
+}
+
+int libxlss__disks_safety_off(struct libxlss__op *op, const char *name)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (disk->driver && is_own_safety(disk, name))
+            rc = disk->driver->safety_take(op, disk, name);
     }
     return rc;
 }
@@ -280,7 +412,7 @@ int libxlss__disks_check_bitmaps(struct libxlss__op *op, bool force)
         struct libxlss__disk *disk = &op->disks[i];
         char *bitmap;
 
-        if (!disk->driver)
+        if (!disk->driver || !disk->driver->foreign_bitmaps)
             continue;
         rc = disk->driver->foreign_bitmaps(op, disk, disk->writer.node,
                                            &bitmap);
