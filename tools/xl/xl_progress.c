@@ -35,6 +35,7 @@ static const char *word(libxl_snapshot_step step)
     case LIBXL_SNAPSHOT_STEP_UNPAUSE: return "letting the domain run";
     case LIBXL_SNAPSHOT_STEP_CLEAN:   return "cleaning up";
     case LIBXL_SNAPSHOT_STEP_BACK:    return "going back";
+    case LIBXL_SNAPSHOT_STEP_MERGE:   return "merging";
     }
     return "working";
 }
