@@ -39,13 +39,23 @@ static int run(const char *fmt, ...)
     return WIFEXITED(r) ? WEXITSTATUS(r) : -1;
 }
 
+static unsigned int next_raw;
+
+void bed_next_raw(int disk)
+{
+    next_raw |= 1u << disk;
+}
+
 void bed_make(int num_disks, bool twin)
 {
     static const char *const vdevs[BED_MAX_DISKS] = {
         "xvda", "xvdb", "xvdc", "xvdd", "xvde", "xvdf", "xvdg", "xvdh" };
+    unsigned int raw;
     int i;
 
     memset(&bed, 0, sizeof(bed));
+    raw = next_raw;
+    next_raw = 0;
     strcpy(bed.dir, "/tmp/xlss-bed-XXXXXX");
     if (!mkdtemp(bed.dir))
         die("mkdtemp");
@@ -54,10 +64,11 @@ void bed_make(int num_disks, bool twin)
     for (i = 0; i < num_disks; i++) {
         bed.vdev[i] = vdevs[i];
         /* A comma, a space and a colon: names that need care. */
-        snprintf(bed.path[i], sizeof(bed.path[i]), "%s/disk,%d a:b.qcow2",
-                 bed.dir, i);
-        if (run("qemu-img create -q -f qcow2 '%s' %s", bed.path[i],
-                DISK_SIZE))
+        bed.format[i] = raw & 1u << i ? "raw" : "qcow2";
+        snprintf(bed.path[i], sizeof(bed.path[i]), "%s/disk,%d a:b.%s",
+                 bed.dir, i, bed.format[i]);
+        if (run("qemu-img create -q -f %s '%s' %s", bed.format[i],
+                bed.path[i], DISK_SIZE))
             die("qemu-img create");
     }
     libxlss__run_dir = bed.dir;
@@ -128,12 +139,13 @@ static void exec_qemu(void)
     add_arg(argv, &n, "ich9-ahci,id=ahci2");
     for (i = 0; i < bed.num_disks; i++) {
         add_arg(argv, &n, "-blockdev");
-        add_arg(argv, &n, "driver=qcow2,node-name=%s-qcow2,file.driver=file,"
-                "file.filename=%s,file.locking=off", bed.vdev[i],
-                escaped(bed.path[i]));
+        add_arg(argv, &n, "driver=%s,node-name=%s-%s,file.driver=file,"
+                "file.filename=%s,file.locking=off", bed.format[i],
+                bed.vdev[i], bed.format[i], escaped(bed.path[i]));
         add_arg(argv, &n, "-device");
-        add_arg(argv, &n, "ide-hd,bus=ahci%s.%d,drive=%s-qcow2,share-rw=on",
-                i < 6 ? "" : "2", i % 6, bed.vdev[i]);
+        add_arg(argv, &n, "ide-hd,id=dev-%s,bus=ahci%s.%d,drive=%s-%s,"
+                "share-rw=on", bed.vdev[i], i < 6 ? "" : "2", i % 6,
+                bed.vdev[i], bed.format[i]);
     }
     /* Its own commentary on our reads and writes is not wanted. */
     if (!freopen("/dev/null", "w", stdout))
@@ -272,18 +284,20 @@ void bed_write(int disk, int mib, int pattern)
 {
     char text[256];
 
+    /* By the device: its node changes. */
     snprintf(text, sizeof(text), "{\"command-line\":\"qemu-io %s%s "
              "\\\"write -q -P %d %dM 1M\\\"\"}",
-             bed.twin && disk == 0 ? "ide0-hd0" : bed.vdev[disk],
-             bed.twin && disk == 0 ? "" : "-qcow2", pattern, mib);
+             bed.twin && disk == 0 ? "ide0-hd0" : "-d dev-",
+             bed.twin && disk == 0 ? "" : bed.vdev[disk], pattern, mib);
     if (bed_qmp("human-monitor-command", text))
         die("qemu-io write");
 }
 
 bool bed_reads(int disk, int mib, int pattern)
 {
-    return !run("qemu-io -f qcow2 -c 'read -q -P %d %dM 1M' "
-                "'file:%s' >/dev/null 2>&1", pattern, mib, bed.path[disk]);
+    return !run("qemu-io -f %s -c 'read -q -P %d %dM 1M' "
+                "'file:%s' >/dev/null 2>&1", bed.format[disk], pattern, mib,
+                bed.path[disk]);
 }
 
 static int count_snapshots(int disk, const char *name)
@@ -316,7 +330,8 @@ int bed_num_snapshots(int disk)
 
 bool bed_check_clean(int disk)
 {
-    return !run("qemu-img check -q -f qcow2 'file:%s' >/dev/null 2>&1",
+    return !strcmp(bed.format[disk], "raw") ||
+           !run("qemu-img check -q -f qcow2 'file:%s' >/dev/null 2>&1",
                 bed.path[disk]);
 }
 
@@ -350,9 +365,35 @@ void bed_config(libxl_ctx *ctx, libxl_domain_config *config)
         d->is_cdrom = i >= bed.num_disks;
         d->readwrite = i < bed.num_disks;
         d->removable = d->is_cdrom;
-        d->format = d->is_cdrom ? LIBXL_DISK_FORMAT_RAW
-                                : LIBXL_DISK_FORMAT_QCOW2;
+        d->format = d->is_cdrom || !strcmp(bed.format[i], "raw")
+                    ? LIBXL_DISK_FORMAT_RAW : LIBXL_DISK_FORMAT_QCOW2;
         d->backend = LIBXL_DISK_BACKEND_QDISK;
         d->backend_domid = 0;
+    }
+}
+
+int bed_disk(const char *vdev)
+{
+    int i;
+
+    for (i = 0; i < bed.num_disks; i++)
+        if (!strcmp(bed.vdev[i], vdev))
+            return i;
+    return -1;
+}
+
+void bed_use_config(const libxl_domain_config *config)
+{
+    int i, at;
+
+    for (i = 0; i < config->num_disks; i++) {
+        const libxl_device_disk *d = &config->disks[i];
+
+        at = bed_disk(d->vdev);
+        if (at < 0)
+            continue;
+        snprintf(bed.path[at], sizeof(bed.path[at]), "%s", d->pdev_path);
+        bed.format[at] = d->format == LIBXL_DISK_FORMAT_RAW ? "raw"
+                                                            : "qcow2";
     }
 }

@@ -19,7 +19,8 @@
 struct bed {
     char dir[64];
     int num_disks;
-    char path[BED_MAX_DISKS][128];
+    char path[BED_MAX_DISKS][192];      /* as the configuration says */
+    const char *format[BED_MAX_DISKS];
     const char *vdev[BED_MAX_DISKS];
     bool twin;                  /* disk 0 is emulated too */
     bool cdrom;                 /* the last one is a CD-ROM */
@@ -29,6 +30,8 @@ struct bed {
 extern struct bed bed;
 
 void bed_make(int num_disks, bool twin);
+/* The next bed's disk is raw. */
+void bed_next_raw(int disk);
 void bed_remove(void);
 void bed_start_qemu(void);
 /* As libxl_domain_destroy: SIGHUP, and not waited for. */
@@ -51,5 +54,8 @@ int bed_num_snapshots(int disk);
 bool bed_check_clean(int disk);
 void bed_repair_leaks(void);
 void bed_config(libxl_ctx *ctx, libxl_domain_config *config);
+/* A domain is made from this configuration: these are its disks now. */
+void bed_use_config(const libxl_domain_config *config);
+int bed_disk(const char *vdev);         /* -1: no such disk */
 
 #endif

@@ -159,8 +159,9 @@ int libxl_domain_destroy(libxl_ctx *ctx, uint32_t domid,
 }
 
 /* A new domain, paused, with a new domid and a new QEMU. */
-static void make_domain(uint32_t *domid)
+static void make_domain(const libxl_domain_config *config, uint32_t *domid)
 {
+    bed_use_config(config);
     *domid = ++fake.domid;
     fake.exists = true;
     fake.suspended = fake.crashed = fake.hung = fake.ran = false;
@@ -178,7 +179,6 @@ int libxl_domain_create_restore(libxl_ctx *ctx, libxl_domain_config *config,
     int record[2];
 
     (void)ctx;
-    (void)config;
     (void)send_back_fd;
     (void)params;
     (void)ao_how;
@@ -189,7 +189,7 @@ int libxl_domain_create_restore(libxl_ctx *ctx, libxl_domain_config *config,
         record[0] != MEMORY_MAGIC)
         return ERROR_FAIL;
     fake.tick = record[1];
-    make_domain(domid);
+    make_domain(config, domid);
     if (after) {
         /* libxl destroys what it could not finish. */
         fake.exists = false;
@@ -204,12 +204,11 @@ int libxl_domain_create_new(libxl_ctx *ctx, libxl_domain_config *config,
                             const libxl_asyncprogress_how *aop)
 {
     (void)ctx;
-    (void)config;
     (void)ao_how;
     (void)aop;
     FAULTY("create_new");
     fake.tick = 0;
-    make_domain(domid);
+    make_domain(config, domid);
     DONE;
 }
 
@@ -221,6 +220,53 @@ int libxl_retrieve_domain_configuration(libxl_ctx *ctx, uint32_t domid,
     (void)ao_how;
     FAULTY("retrieve_configuration");
     bed_config(ctx, config);
+    DONE;
+}
+
+/* What libxl keeps of the configuration: the bed's disks. */
+int libxl_userdata_retrieve(libxl_ctx *ctx, uint32_t domid,
+                            const char *key, uint8_t **data, int *len)
+{
+    libxl_domain_config config;
+    char *json;
+
+    (void)domid;
+    *data = NULL;
+    *len = 0;
+    FAULTY("userdata_retrieve");
+    if (!strcmp(key, "xl")) {
+        if (*fake.stored) {
+            *data = (uint8_t *)strdup(fake.stored);
+            *len = strlen(fake.stored);
+        }
+        DONE;
+    }
+    libxl_domain_config_init(&config);
+    bed_config(ctx, &config);
+    json = libxl_domain_config_to_json(ctx, &config);
+    libxl_domain_config_dispose(&config);
+    *data = (uint8_t *)json;
+    *len = strlen(json) + 1;
+    DONE;
+}
+
+int libxl_userdata_store(libxl_ctx *ctx, uint32_t domid, const char *key,
+                         const uint8_t *data, int len)
+{
+    libxl_domain_config config;
+
+    (void)domid;
+    FAULTY("userdata_store");
+    if (!strcmp(key, "xl")) {
+        snprintf(fake.stored, sizeof(fake.stored), "%.*s", len,
+                 (const char *)data);
+        DONE;
+    }
+    libxl_domain_config_init(&config);
+    if (libxl_domain_config_from_json(ctx, &config, (const char *)data))
+        abort();
+    bed_use_config(&config);
+    libxl_domain_config_dispose(&config);
     DONE;
 }
 
@@ -254,7 +300,7 @@ int libxl_device_disk_getinfo(libxl_ctx *ctx, uint32_t domid,
 {
     (void)ctx;
     (void)domid;
-    (void)disk;
+    info->devid = bed_disk(disk->vdev);
     info->backend = strdup("/backend");
     return 0;
 }
@@ -329,6 +375,9 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path,
     if (strstr(path, "/control/shutdown"))
         snprintf(fake.control_shutdown, sizeof(fake.control_shutdown),
                  "%.*s", (int)len, (const char *)data);
+    if (!strcmp(path, "/backend/params"))
+        snprintf(fake.params, sizeof(fake.params), "%.*s", (int)len,
+                 (const char *)data);
     return true;
 }
 

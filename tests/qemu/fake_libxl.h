@@ -30,6 +30,8 @@ struct fake {
     char control_shutdown[16];
     int tick;                   /* the guest's memory */
     int backend_state;          /* of xen-block */
+    char params[256];           /* written last to a backend in xenstore */
+    char stored[1024];          /* by `xl config-update` */
 
     int calls;                  /* so far */
     int fail_at;                /* 0: never */

@@ -147,7 +147,8 @@ int libxlss__child(struct libxlss__op *op, char *const argv[],
         rc = ERROR_FAIL;
         goto out;
     }
-    rc = gather_all(g, libxlss__now_ms() + XLSS_CHILD_MS);
+    rc = gather_all(g, libxlss__now_ms() +
+                       (op->child_ms ? op->child_ms : XLSS_CHILD_MS));
     if (rc) {
         LOG_ERROR(op, "%s did not end in time, or printed too much",
                   argv[0]);

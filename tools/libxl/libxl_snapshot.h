@@ -84,6 +84,12 @@ typedef struct libxl_snapshot_how {
 } libxl_snapshot_how;
 
 /*
+ * A snapshot whose name begins so is a safety point (see _revert): disks for
+ * which a revert makes a new file keep the old one for it, beside it.
+ */
+#define LIBXL_SNAPSHOT_SAFETY_PREFIX "xlss-safety"
+
+/*
  * Snapshots a running or paused domain: its memory into memory_fd, as
  * libxl_domain_suspend writes it (-1: disks only), and its disks, all at the
  * instant at which the guest is suspended. The guest then runs on.

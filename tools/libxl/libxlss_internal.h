@@ -28,6 +28,7 @@
 #define XLSS_QEMU_EXIT_MS         60000     /* after destroy */
 #define XLSS_LATE_SUSPEND_MS      10000     /* after a cancelled request */
 #define XLSS_CHILD_MS            600000     /* qemu-img on a disk */
+#define XLSS_CHILD_LONG_MS    172800000     /* ... that copies all of it */
 
 /* Folders; tests set their own. */
 extern const char *libxlss__run_dir;        /* our locks */
@@ -72,7 +73,12 @@ struct libxlss__op {
     bool was_paused;            /* at the beginning */
     bool stuck;                 /* the domain could not be set going */
     bool committed;             /* aborts are not heard any more */
+    bool recorded;              /* the disks are those of a snapshot */
     bool undoing;               /* only what this operation made goes */
+
+    const char *const *keep;    /* files that other snapshots live in */
+    int num_keep;
+    uint64_t child_ms;          /* how long a child may take; 0: as ever */
 
     void **allocs;              /* freed at the operation's end */
     size_t num_allocs;
@@ -170,6 +176,23 @@ int libxlss__image_apply(struct libxlss__op *op, const char *path,
                          const char *name);
 int libxlss__image_delete(struct libxlss__op *op, const char *path,
                           const char *name);
+/* An empty overlay; `path` is overwritten. */
+int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
+                                const char *backing, const char *format,
+                                uint64_t size);
+int libxlss__image_is_empty(struct libxlss__op *op, const char *path,
+                            bool *empty_r);
+/* From now on based on `backing` (NULL: nothing), reading the same. */
+int libxlss__image_rebase(struct libxlss__op *op, const char *path,
+                          const char *backing, const char *format);
+/* The same file under another name. */
+int libxlss__image_rename_backing(struct libxlss__op *op, const char *path,
+                                  const char *backing, const char *format);
+/* Writes the overlay's data into what it is based on. */
+int libxlss__image_commit(struct libxlss__op *op, const char *path);
+/* A new image with what a snapshot inside another holds. */
+int libxlss__image_copy_snapshot(struct libxlss__op *op, const char *path,
+                                 const char *name, const char *to);
 int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
                                const char *name);
 

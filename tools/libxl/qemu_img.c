@@ -147,3 +147,109 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
 
     return run(op, path, argv, NULL);
 }
+
+/* -u: the backing file is a name in the header, and isn't opened. */
+int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
+                                const char *backing, const char *format,
+                                uint64_t size)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "create", "-q", "-u", "-f", "qcow2",
+                     "-b", (char *)backing, "-F", (char *)format,
+                     (char *)path,
+                     libxlss__printf(op, "%llu", (unsigned long long)size),
+                     NULL };
+
+    return run(op, path, argv, NULL);
+}
+
+int libxlss__image_is_empty(struct libxlss__op *op, const char *path,
+                            bool *empty_r)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "map", "-U", "--output=json",
+                     "--image-opts", image_opts(op, path), NULL };
+    char *out, err[256];
+    yajl_val v;
+    size_t i;
+    int rc;
+
+    rc = run(op, path, argv, &out);
+    if (rc)
+        return rc;
+    v = json_parse(out, strlen(out), 64, err, sizeof(err));
+    if (!YAJL_IS_ARRAY(v)) {
+        LOG_ERROR(op, "cannot read what qemu-img says of %s: %s", path, err);
+        yajl_tree_free(v);
+        return ERROR_FAIL;
+    }
+    *empty_r = true;
+    for (i = 0; i < json_length(v); i++) {
+        yajl_val part = json_item(v, i);
+        uint64_t depth = 0;
+
+        /* Zeroes of its own hide the base's data as well. */
+        if (json_u64(part, "depth", &depth) && depth == 0 &&
+            json_bool(part, "present", true))
+            *empty_r = false;
+    }
+    yajl_tree_free(v);
+    return 0;
+}
+
+/* What takes as long as a disk is large. */
+static int run_long(struct libxlss__op *op, const char *path,
+                    char *const argv[])
+{
+    int rc;
+
+    op->child_ms = XLSS_CHILD_LONG_MS;
+    rc = run(op, path, argv, NULL);
+    op->child_ms = 0;
+    return rc;
+}
+
+/* Safe mode: what differs is copied first, then the header is changed. A
+ * child that dies has changed nothing that can be read. */
+int libxlss__image_rebase(struct libxlss__op *op, const char *path,
+                          const char *backing, const char *format)
+{
+    char *with[] = { XLSS_QEMU_IMG, "rebase", "--image-opts", "-b",
+                     (char *)backing, "-F", (char *)format,
+                     image_opts(op, path), NULL };
+    char *without[] = { XLSS_QEMU_IMG, "rebase", "--image-opts", "-b", "",
+                        image_opts(op, path), NULL };
+
+    return run_long(op, path, backing ? with : without);
+}
+
+int libxlss__image_rename_backing(struct libxlss__op *op, const char *path,
+                                  const char *backing, const char *format)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "rebase", "-u", "--image-opts", "-b",
+                     (char *)backing, "-F", (char *)format,
+                     image_opts(op, path), NULL };
+
+    return run(op, path, argv, NULL);
+}
+
+/* -d: the overlay keeps its data, so that it reads the same at any time. */
+int libxlss__image_commit(struct libxlss__op *op, const char *path)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "commit", "-q", "-d", "--image-opts",
+                     image_opts(op, path), NULL };
+
+    return run_long(op, path, argv);
+}
+
+int libxlss__image_copy_snapshot(struct libxlss__op *op, const char *path,
+                                 const char *name, const char *to)
+{
+    /* The name is the rest of the option's value: commas are doubled. */
+    char *spec = image_opts(op, name);
+    char *value = strstr(spec, "file.filename=") + strlen("file.filename=");
+    char *argv[] = { XLSS_QEMU_IMG, "convert", "-U", "-l",
+                     libxlss__printf(op, "snapshot.name=%s", value),
+                     "-O", "qcow2", "--image-opts", image_opts(op, path),
+                     (char *)to, NULL };
+
+    return run_long(op, to, argv);
+}

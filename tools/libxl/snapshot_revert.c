@@ -163,10 +163,14 @@ static int build(struct libxlss__op *op, libxl_domain_config *config, int fd,
                  uint32_t *domid_out)
 {
     libxl_domain_config copy;
-    int rc;
+    int i, rc;
 
     libxl_domain_config_init(&copy);
     libxl_domain_config_copy(op->ctx, &copy, config);
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].live)
+            libxlss__config_set(&copy, op->disks[i].vdev, op->disks[i].live,
+                                op->disks[i].live_format);
     rc = libxlss__build(op, &copy, fd, domid_out);
     libxl_domain_config_dispose(&copy);
     return rc;
@@ -213,7 +217,7 @@ static int go_back(struct libxlss__op *op, struct revert *v)
 {
     libxl_domain_snapshot_safety *s = v->safety;
     uint32_t domid;
-    int rc;
+    int i, rc;
 
     if (!has_safety(v) || !op->have_config) {
         LOG_ERROR(op, "the domain is off; revert again, or start it");
@@ -221,6 +225,8 @@ static int go_back(struct libxlss__op *op, struct revert *v)
     }
     LOG_WARN(op, "going back to the safety point");
     libxlss__step(op, LIBXL_SNAPSHOT_STEP_BACK);
+    for (i = 0; i < op->num_disks; i++)
+        op->disks[i].live = NULL;
     rc = libxlss__disks_revert(op, s->name);
     if (!rc && s->memory &&
         lseek(s->memory_fd, v->safety_start, SEEK_SET) < 0)
@@ -307,6 +313,8 @@ static int revert(struct libxlss__op *op, struct revert *v)
         *v->domid_out = XLSS_OFF;
     }
     op->committed = true;
+    if (!rc)
+        rc = libxlss__disks_names_right(op);
     if (!rc && has_safety(v))
         rc = libxlss__disks_safety_off(op, v->safety->name);
     if (!rc)

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "disk.h"
+#include "files.h"
 
 /* Best first. */
 static const struct libxlss__disk_driver *const drivers[] = {
     &libxlss__disk_internal,
+    &libxlss__disk_external,
 };
 
 #define NUM_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -61,6 +63,7 @@ static struct libxlss__disk *add_disk(struct libxlss__op *op,
     libxl_disk_snapshot_init(&disk->snap);
     disk->vdev = disk->dev.vdev ? disk->dev.vdev : "";
     disk->path = disk->dev.pdev_path ? disk->dev.pdev_path : "";
+    disk->settled = libxlss__name_settled(op, disk->path);
     return disk;
 }
 
@@ -180,12 +183,28 @@ int libxlss__disks_choose(struct libxlss__op *op,
     return 0;
 }
 
+/* The disk is still the one of the record: at its path, or based on it. */
+static bool is_at(struct libxlss__op *op, const struct libxlss__disk *disk,
+                  const char *path)
+{
+    bool based = false;
+
+    if (!strcmp(libxlss__name_settled(op, path), disk->settled))
+        return true;
+    return disk->kind == LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL &&
+           !libxlss__chain_has(op, path, disk->snap.u.external.base_path,
+                               &based, NULL) && based;
+}
+
 int libxlss__disks_recorded(struct libxlss__op *op,
                             const libxl_domain_snapshot_args *args)
 {
     int i;
 
     make_room(op, args->num_disks);
+    op->recorded = true;
+    op->keep = (const char *const *)args->keep;
+    op->num_keep = args->num_keep;
     for (i = 0; i < args->num_disks; i++) {
         const libxl_disk_snapshot *snap = &args->disks[i];
         const char *name = snap->name ? snap->name : args->name;
@@ -206,7 +225,10 @@ int libxlss__disks_recorded(struct libxlss__op *op,
         disk->name = libxlss__strdup(op, name);
         now = op->have_config ? find_device(op, disk->vdev) : NULL;
         disk->attached = now && now->pdev_path &&
-                         !strcmp(now->pdev_path, disk->path);
+                         is_at(op, disk, now->pdev_path);
+        /* Under the name that it has now. */
+        if (disk->attached)
+            disk->path = libxlss__strdup(op, now->pdev_path);
     }
     return 0;
 }
@@ -234,6 +256,8 @@ void libxlss__disks_report(struct libxlss__op *op,
         libxl_device_disk_dispose(&snap->device);
         libxl_device_disk_init(&snap->device);
         libxl_device_disk_copy(op->ctx, &snap->device, &op->disks[i].dev);
+        free(snap->device.pdev_path);
+        snap->device.pdev_path = strdup(op->disks[i].settled);
         free(snap->name);
         snap->name = op->disks[i].driver ? strdup(op->disks[i].name) : NULL;
         snap->size = op->disks[i].size;
@@ -249,6 +273,15 @@ void libxlss__disks_dispose(struct libxlss__op *op)
         libxl_disk_snapshot_dispose(&op->disks[i].snap);
     }
     op->num_disks = 0;
+}
+
+bool libxlss__backend_is_here(const struct libxlss__disk *disk)
+{
+    const char *name = disk->dev.backend_domname;
+
+    return disk->dev.backend_domid == 0 &&
+           (!name || !*name || !strcmp(name, "0") ||
+            !strcmp(name, "Domain-0"));
 }
 
 bool libxlss__disk_in_qemu(const struct libxlss__disk *disk)
@@ -267,6 +300,9 @@ int libxlss__disks_find(struct libxlss__qmp *qmp)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (!disk->driver || !libxlss__disk_in_qemu(disk))
+            continue;
+        /* Half made or about to go, it is not where it should be. */
+        if (disk->driver->made_outside && (op->undoing || op->recorded))
             continue;
         rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
                                    &disk->writer);

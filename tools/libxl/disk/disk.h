@@ -9,6 +9,11 @@ struct libxlss__disk_driver;
 
 struct libxlss__disk {
     const char *vdev, *path;    /* of dev; never NULL */
+    /* PATH, where `path` is PATH.liveN (files.h); else the same as path. */
+    const char *settled;
+    /* What the guest's file is after this operation; else NULL. */
+    const char *live;
+    libxl_disk_format live_format;
     libxl_device_disk dev;
     const struct libxlss__disk_driver *driver;  /* NULL: left out */
     libxl_disk_snapshot_kind kind;              /* as asked for or chosen */
@@ -17,6 +22,9 @@ struct libxlss__disk {
     uint64_t size;              /* virtual, bytes */
     struct libxlss__writer writer;  /* in the present QMP session only */
     bool attached;              /* the domain has it now */
+    const char *former;         /* external: path before it was prepared */
+    char *overlay_node;
+    bool reopens;               /* QEMU can give an open file a new name */
     bool taken;                 /* this operation made (part of) it */
 };
 
@@ -48,13 +56,19 @@ struct libxlss__disk_driver {
      */
     int (*plan)(struct libxlss__op *op, struct libxlss__qmp *qmp,
                 struct libxlss__disk *disk, const char *name);
+    /* The guest runs: files that can be made beforehand are made. */
+    int (*make)(struct libxlss__op *op, struct libxlss__disk *disk,
+                const char *name);
     /*
-     * The guest runs: what can be made beforehand is made. In a QMP session,
-     * with disk->writer set; qmp NULL: no QEMU has the disk. NULL: nothing
-     * to do.
+     * Still before the guest stands still, in a QMP session, with
+     * disk->writer set; qmp NULL: no QEMU has the disk. NULL: nothing to do.
      */
     int (*prepare)(struct libxlss__op *op, struct libxlss__qmp *qmp,
                    struct libxlss__disk *disk, const char *name);
+    /* After `prepare` of all disks, in no session: libxl learns what will be
+     * the guest's file. */
+    int (*redirect)(struct libxlss__op *op, struct libxlss__disk *disk,
+                    const char *name);
     /*
      * In the window, before the transaction: the guest stands still, and
      * QEMU's nodes are drained and flushed. No QMP.
@@ -91,9 +105,11 @@ struct libxlss__disk_driver {
                            const struct libxlss__node *node, char **one_r);
 
     /*
-     * The safety point of a revert, where it is not a snapshot as any other:
-     * taken with the domain off, before `revert`; gone back to; dropped.
+     * The safety point of a revert, where it is not a snapshot as any other
+     * (`own_safety`; NULL: never): taken with the domain off, before
+     * `revert`; gone back to; dropped.
      */
+    bool (*own_safety)(const struct libxlss__disk *disk);
     int (*safety_take)(struct libxlss__op *op, struct libxlss__disk *disk,
                        const char *name);
     int (*safety_back)(struct libxlss__op *op, struct libxlss__disk *disk,
@@ -103,6 +119,7 @@ struct libxlss__disk_driver {
 };
 
 extern const struct libxlss__disk_driver libxlss__disk_internal;
+extern const struct libxlss__disk_driver libxlss__disk_external;
 
 /* disk.c */
 /* Needs op->config. What the caller asked for, and every other disk that
@@ -116,6 +133,8 @@ int libxlss__disks_recorded(struct libxlss__op *op,
 void libxlss__disks_report(struct libxlss__op *op,
                            libxl_domain_snapshot_args *args);
 void libxlss__disks_dispose(struct libxlss__op *op);
+/* Its backend is this host's, not a driver domain. */
+bool libxlss__backend_is_here(const struct libxlss__disk *disk);
 /* The domain has it now, and not by blkback. */
 bool libxlss__disk_in_qemu(const struct libxlss__disk *disk);
 /* Reads the graph and finds each disk's writer. */
@@ -132,9 +151,48 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name);
 int libxlss__disks_remove(struct libxlss__op *op, const char *name);
 int libxlss__disks_verify(struct libxlss__op *op);
 int libxlss__disks_revert(struct libxlss__op *op, const char *name);
+/* The domain is off: files get the names that its configuration has. */
+int libxlss__disks_names_right(struct libxlss__op *op);
 /* The domain is off: what of the safety point is made only now. */
 int libxlss__disks_safety_off(struct libxlss__op *op, const char *name);
 int libxlss__disks_check_bitmaps(struct libxlss__op *op, bool force);
+
+/* config_path.c */
+/* In a configuration in memory. */
+void libxlss__config_set(libxl_domain_config *config, const char *vdev,
+                         const char *path, libxl_disk_format format);
+/* Everywhere where libxl remembers the path of a domain that runs. */
+int libxlss__config_move(struct libxlss__op *op, const char *vdev,
+                         const char *from, const char *to,
+                         libxl_disk_format format);
+/* NOT_POSSIBLE where a stored configuration stands in the way. */
+int libxlss__config_can_move(struct libxlss__op *op, const char *vdev,
+                             const char *path, bool format_changes);
+
+/* merge.c */
+/*
+ * Makes nothing be based on the file `base` any more: each overlay takes its
+ * data in. `kept_r`: an overlay holds snapshots inside, which need the base:
+ * then it must stay. The domain may run or be off.
+ */
+int libxlss__merge_up(struct libxlss__op *op, struct libxlss__disk *disk,
+                      const char *base, bool *kept_r);
+/* The guest's overlay goes down into `base`, on which alone it is based, and
+ * which becomes the guest's file. */
+int libxlss__merge_down(struct libxlss__op *op, struct libxlss__disk *disk,
+                        const char *top, const char *base);
+bool libxlss__can_merge_down(struct libxlss__op *op,
+                             const struct libxlss__disk *disk,
+                             const char *overlay);
+
+/* external.c: the file that a revert puts another in the place of; kept
+ * beside it under PATH.NAME for as long as the revert may fail. */
+int libxlss__replaced_keep(struct libxlss__op *op, struct libxlss__disk *disk,
+                           const char *name);
+int libxlss__replaced_back(struct libxlss__op *op, struct libxlss__disk *disk,
+                           const char *name);
+int libxlss__replaced_drop(struct libxlss__op *op, struct libxlss__disk *disk,
+                           const char *name);
 
 /* window.c: all nodes still, for as short a time as can be. */
 struct libxlss__window {

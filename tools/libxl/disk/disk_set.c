@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "files.h"
 
 static bool online(struct libxlss__op *op, const struct libxlss__disk *disk)
 {
@@ -24,6 +25,14 @@ static bool any_online(struct libxlss__op *op)
 static const char *named(const struct libxlss__disk *disk, const char *name)
 {
     return name ? name : disk->name;
+}
+
+/* The safety point, of a disk that has its own way for it. */
+static bool is_own_safety(const struct libxlss__disk *disk, const char *name)
+{
+    return !strncmp(named(disk, name), LIBXL_SNAPSHOT_SAFETY_PREFIX,
+                    strlen(LIBXL_SNAPSHOT_SAFETY_PREFIX)) &&
+           disk->driver->own_safety && disk->driver->own_safety(disk);
 }
 
 /* A driver that keeps its snapshots outside of QEMU's image looks itself. */
@@ -107,6 +116,14 @@ int libxlss__disks_plan(struct libxlss__op *op)
     return for_each(op, plan_one);
 }
 
+static int make_one(struct libxlss__op *op, struct libxlss__disk *disk)
+{
+    if (!disk->driver->make)
+        return 0;
+    disk->taken = true;
+    return disk->driver->make(op, disk, disk->name);
+}
+
 static int prepare_one(struct libxlss__op *op, struct libxlss__qmp *qmp,
                        struct libxlss__disk *disk)
 {
@@ -118,12 +135,22 @@ static int prepare_one(struct libxlss__op *op, struct libxlss__qmp *qmp,
 
 int libxlss__disks_prepare(struct libxlss__op *op)
 {
-    int i;
+    bool session = false;
+    int i, rc = 0;
 
-    for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver && op->disks[i].driver->prepare)
-            return for_each(op, prepare_one);
-    return 0;
+    /* qemu-img takes its time: not in a session. */
+    for (i = 0; !rc && i < op->num_disks; i++)
+        if (op->disks[i].driver) {
+            rc = make_one(op, &op->disks[i]);
+            session = session || op->disks[i].driver->prepare;
+        }
+    if (!rc && session)
+        rc = for_each(op, prepare_one);
+    for (i = 0; !rc && i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].driver->redirect)
+            rc = op->disks[i].driver->redirect(op, &op->disks[i],
+                                               op->disks[i].name);
+    return rc;
 }
 
 int libxlss__disks_settle(struct libxlss__op *op)
@@ -140,12 +167,6 @@ int libxlss__disks_settle(struct libxlss__op *op)
             first = rc;
     }
     return first;
-}
-
-/* name is the safety point's, which these make in another way. */
-static bool is_own_safety(const struct libxlss__disk *disk, const char *name)
-{
-    return name && disk->driver->safety_take;
 }
 
 static int take_instant(struct libxlss__op *op, const char *name)
@@ -295,7 +316,8 @@ static int remove_offline(struct libxlss__op *op, const char *name)
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || disk->driver->made_outside || online(op, disk))
+        if (!disk->driver || disk->driver->made_outside ||
+            is_own_safety(disk, name) || online(op, disk))
             continue;
         rc = disk->driver->remove_offline(op, disk, named(disk, name));
         if (rc && !first)
@@ -311,11 +333,11 @@ static int drop_outside(struct libxlss__op *op, const char *name)
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || !disk->driver->made_outside ||
-            (op->undoing && !disk->taken))
+        if (!disk->driver || (op->undoing && !disk->taken) ||
+            (!disk->driver->made_outside && !is_own_safety(disk, name)))
             continue;
         rc = is_own_safety(disk, name)
-             ? disk->driver->safety_drop(op, disk, name)
+             ? disk->driver->safety_drop(op, disk, named(disk, name))
              : disk->driver->drop(op, disk, named(disk, name));
         if (rc && !first)
             first = rc;
@@ -349,7 +371,7 @@ static int verify_online(struct libxlss__op *op)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (disk->writer.node && !disk->driver->made_outside &&
-            !node_has(disk, NULL)) {
+            !is_own_safety(disk, NULL) && !node_has(disk, NULL)) {
             LOG_ERROR(op, "disk %s: %s has no snapshot \"%s\" inside any "
                       "more", disk->vdev, disk->path, disk->name);
             rc = XLSS(DAMAGED);
@@ -368,7 +390,7 @@ int libxlss__disks_verify(struct libxlss__op *op)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->driver &&
+        if (disk->driver && !is_own_safety(disk, NULL) &&
             (disk->driver->made_outside || !online(op, disk)))
             rc = disk->driver->verify_offline(op, disk, disk->name);
     }
@@ -385,8 +407,23 @@ int libxlss__disks_revert(struct libxlss__op *op, const char *name)
         if (!disk->driver)
             continue;
         rc = is_own_safety(disk, name)
-             ? disk->driver->safety_back(op, disk, name)
+             ? disk->driver->safety_back(op, disk, named(disk, name))
              : disk->driver->revert(op, disk, named(disk, name));
+    }
+    return rc;
+}
+
+int libxlss__disks_names_right(struct libxlss__op *op)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        rc = libxlss__name_put_right(op, disk->settled);
+        if (strcmp(disk->path, disk->settled) &&
+            libxlss__same_file(disk->path, disk->settled))
+            disk->path = disk->settled;
     }
     return rc;
 }

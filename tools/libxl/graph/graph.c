@@ -2,6 +2,7 @@
 /* query-named-block-nodes and query-block into structs. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "graph.h"
 
@@ -64,6 +65,66 @@ bool libxlss__node_has_snapshot(const struct libxlss__node *node,
         if (!strcmp(node->snapshots[i], name))
             return true;
     return false;
+}
+
+static bool is_file(const struct libxlss__node *node, const char *path)
+{
+    struct stat sa, sb;
+
+    return !strcmp(node->file, path) ||
+           (!stat(node->file, &sa) && !stat(path, &sb) &&
+            sa.st_ino == sb.st_ino && sa.st_dev == sb.st_dev);
+}
+
+struct libxlss__node *libxlss__graph_format_node(struct libxlss__graph *graph,
+                                                 const char *path)
+{
+    struct libxlss__node *found = NULL;
+    int i;
+
+    for (i = 0; i < graph->num_nodes; i++) {
+        struct libxlss__node *node = &graph->nodes[i];
+
+        if (!strcmp(node->driver, "file") ||
+            !strcmp(node->driver, "host_device") || !is_file(node, path))
+            continue;
+        /* One of ours is the one in the chain: the other is xen-block's
+         * first, which nothing uses any more. */
+        if (!found || !strncmp(node->name, XLSS_NODE, strlen(XLSS_NODE)))
+            found = node;
+    }
+    return found;
+}
+
+void libxlss__tidy_nodes(struct libxlss__qmp *qmp, const char *vdev)
+{
+    char *prefix = libxlss__printf(qmp->op, XLSS_NODE "%.8s-", vdev);
+    struct libxlss__graph *graph = libxlss__zalloc(qmp->op, sizeof(*graph));
+    bool gone = true;
+    int i;
+
+    /* A node that was in use may be free once another has gone. */
+    while (gone && !libxlss__graph_read(qmp, graph)) {
+        gone = false;
+        for (i = 0; i < graph->num_nodes; i++) {
+            yajl_gen g;
+            const unsigned char *text;
+            size_t len;
+
+            if (strncmp(graph->nodes[i].name, prefix, strlen(prefix)))
+                continue;
+            g = yajl_gen_alloc(NULL);
+            yajl_gen_map_open(g);
+            json_put_string(g, "node-name", graph->nodes[i].name);
+            yajl_gen_map_close(g);
+            yajl_gen_get_buf(g, &text, &len);
+            /* QEMU says no where it is in use. */
+            if (!libxlss__qmp_try(qmp, "blockdev-del", (const char *)text,
+                                  XLSS_QMP_TIMEOUT_MS, NULL))
+                gone = true;
+            yajl_gen_free(g);
+        }
+    }
 }
 
 /* An empty drive has no "inserted": it has no root. */

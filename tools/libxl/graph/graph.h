@@ -48,7 +48,17 @@ struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,
 bool libxlss__node_has_snapshot(const struct libxlss__node *node,
                                 const char *name);
 
+/* The format node (not the protocol's below it) of an image file. */
+struct libxlss__node *libxlss__graph_format_node(struct libxlss__graph *graph,
+                                                 const char *path);
+/* Takes away the nodes of this library's own that nothing uses any more. */
+void libxlss__tidy_nodes(struct libxlss__qmp *qmp, const char *vdev);
+
 /* writers.c: which node of a disk to act on. */
+/* What the PV backend of a disk, or else its emulated drive, has. NULL: no
+ * such disk. The path is not looked at. */
+struct libxlss__node *libxlss__graph_root(struct libxlss__graph *graph,
+                                          const char *vdev);
 struct libxlss__writer {
     struct libxlss__node *node; /* the guest writes here */
     struct libxlss__node *twin; /* idle second opening of the image, or NULL */

@@ -25,11 +25,14 @@ static bool same_file(const char *a, const char *b)
            sa.st_dev == sb.st_dev;
 }
 
-/* xen-block's own node of a vdev is named VDEV-DRIVER. */
+/* xen-block's own node of a vdev is named VDEV-DRIVER, ours are XLSS_NODE
+ * and then the same. */
 static bool named_for(const char *node, const char *vdev)
 {
     size_t len = strlen(vdev);
 
+    if (!strncmp(node, XLSS_NODE, strlen(XLSS_NODE)))
+        node += strlen(XLSS_NODE);
     return !strncmp(node, vdev, len) && node[len] == '-';
 }
 
@@ -50,6 +53,17 @@ static bool is_pv_root(const struct libxlss__root *root, const char *vdev)
     if (root->vdev && isalpha((unsigned char)vdev[0]))
         return property_is(root->vdev, vdev);
     return named_for(root->node->name, vdev);
+}
+
+struct libxlss__node *libxlss__graph_root(struct libxlss__graph *graph,
+                                          const char *vdev)
+{
+    int i;
+
+    for (i = 0; i < graph->num_roots; i++)
+        if (is_pv_root(&graph->roots[i], vdev))
+            return graph->roots[i].node;
+    return NULL;
 }
 
 static int backend_state(struct libxlss__op *op, const char *vdev)

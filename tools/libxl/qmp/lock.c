@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * libxl's lock around the QMP socket of a domain. The protocol is libxl's
+ * libxl's locks of a domain: around its QMP socket ("qmp-socket-lock"), and
+ * around changes of its devices. The protocol is libxl's
  * (libxl_internal.c, "lock file" functions): flock on the file; after
  * getting it, see that the file is still the one of that name, since its
  * owner unlinks it before it unlocks; and see that the domain still exists.
@@ -15,10 +16,10 @@
 
 #include "qmp.h"
 
-static char *lock_path(struct libxlss__op *op)
+static char *lock_path(struct libxlss__op *op, const char *lock)
 {
-    return libxlss__printf(op, "%s/userdata-l.%u.%s.qmp-socket-lock",
-                           libxlss__xen_lib_dir, op->domid, op->uuid);
+    return libxlss__printf(op, "%s/userdata-l.%u.%s.%s", libxlss__xen_lib_dir,
+                           op->domid, op->uuid, lock);
 }
 
 static int flock_until(int fd, uint64_t deadline)
@@ -69,9 +70,10 @@ static int lock_once(struct libxlss__op *op, const char *path,
     return 0;
 }
 
-int libxlss__qmp_lock(struct libxlss__op *op, uint64_t deadline, int *fd_r)
+int libxlss__libxl_lock(struct libxlss__op *op, const char *lock,
+                        uint64_t deadline, int *fd_r)
 {
-    char *path = lock_path(op);
+    char *path = lock_path(op, lock);
     int rc;
 
     *fd_r = -1;
@@ -82,18 +84,28 @@ int libxlss__qmp_lock(struct libxlss__op *op, uint64_t deadline, int *fd_r)
     }
     rc = libxlss__domain_refresh(op);
     if (rc) {
-        libxlss__qmp_unlock(op, *fd_r);
+        libxlss__libxl_unlock(op, lock, *fd_r);
         *fd_r = -1;
         return rc == ERROR_DOMAIN_NOTFOUND ? ERROR_DOMAIN_DESTROYED : rc;
     }
     return 0;
 }
 
-void libxlss__qmp_unlock(struct libxlss__op *op, int fd)
+void libxlss__libxl_unlock(struct libxlss__op *op, const char *lock, int fd)
 {
     if (fd < 0)
         return;
     /* First the name, then the lock: see above. */
-    unlink(lock_path(op));
+    unlink(lock_path(op, lock));
     close(fd);
+}
+
+int libxlss__qmp_lock(struct libxlss__op *op, uint64_t deadline, int *fd_r)
+{
+    return libxlss__libxl_lock(op, "qmp-socket-lock", deadline, fd_r);
+}
+
+void libxlss__qmp_unlock(struct libxlss__op *op, int fd)
+{
+    libxlss__libxl_unlock(op, "qmp-socket-lock", fd);
 }

@@ -15,7 +15,10 @@
 #define XLSS_QMP_MAX_BYTES (64u << 20)
 #define XLSS_QMP_MAX_DEPTH 512
 
-/* lock.c: libxl's own "qmp-socket-lock" of the domain; returns an fd. */
+/* lock.c: libxl's own locks of the domain; each returns an fd. */
+int libxlss__libxl_lock(struct libxlss__op *op, const char *lock,
+                        uint64_t deadline, int *fd_r);
+void libxlss__libxl_unlock(struct libxlss__op *op, const char *lock, int fd);
 int libxlss__qmp_lock(struct libxlss__op *op, uint64_t deadline, int *fd_r);
 void libxlss__qmp_unlock(struct libxlss__op *op, int fd);
 
@@ -84,7 +87,53 @@ struct libxlss__transaction {
 void libxlss__transaction_begin(struct libxlss__transaction *t);
 void libxlss__transaction_internal(struct libxlss__transaction *t,
                                    const char *node, const char *name);
+void libxlss__transaction_external(struct libxlss__transaction *t,
+                                   const char *node, const char *overlay);
 int libxlss__transaction_run(struct libxlss__qmp *qmp,
                              struct libxlss__transaction *t);
+
+/* block.c: nodes and jobs, with names that a later process knows again. */
+#define XLSS_NODE "xlss-"
+#define XLSS_JOB  "xlss-merge-"
+
+/* The options that xen-block gives a disk's nodes. */
+struct libxlss__node_options {
+    bool direct;                /* cache.direct, for direct-io-safe */
+    bool discard;               /* discard=unmap */
+};
+/* A qcow2 node on a file of its own, without its backing chain. */
+int libxlss__qmp_add_overlay(struct libxlss__qmp *qmp, const char *node,
+                             const char *path,
+                             const struct libxlss__node_options *o);
+int libxlss__qmp_add_file(struct libxlss__qmp *qmp, const char *node,
+                          const char *path,
+                          const struct libxlss__node_options *o);
+/* The qcow2 node goes on with another node for its file. QEMU 10 only: 7.2
+ * aborts where the disk is xen-block's. */
+int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
+                           const char *file_node,
+                           const struct libxlss__node_options *o);
+int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
+
+/* Pulls what lies between `base` (NULL: nothing) and `top` into `top`, whose
+ * header then names `backing` (NULL: none). */
+int libxlss__qmp_stream(struct libxlss__qmp *qmp, const char *job,
+                        const char *top, const char *base,
+                        const char *backing);
+/* Pushes the active layer `top` down into `base`. */
+int libxlss__qmp_commit(struct libxlss__qmp *qmp, const char *job,
+                        const char *top, const char *base);
+
+struct libxlss__job {
+    bool exists, ready, concluded;
+    bool failed;                /* concluded; see error */
+    uint64_t done, total;
+    char *error;                /* NULL: none */
+};
+int libxlss__qmp_job(struct libxlss__qmp *qmp, const char *job,
+                     struct libxlss__job *state);
+int libxlss__qmp_job_complete(struct libxlss__qmp *qmp, const char *job);
+int libxlss__qmp_job_dismiss(struct libxlss__qmp *qmp, const char *job);
+int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job);
 
 #endif
