@@ -198,6 +198,29 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
                                   LIBXL_EXTERNAL_CALLERS_ONLY;
 
 /*
+ * An external snapshot of a disk at PATH that was taken on QEMU 7.2 leaves
+ * the guest's file under the name PATH.liveN as long as the domain runs,
+ * since QEMU can't be given another name for an open file there. PATH is
+ * immutable meanwhile, so that a start from it fails.
+ *
+ * To be called with the domain off, before anything opens the disk: gives
+ * the file its name PATH again, and leaves a link under the other, for a
+ * saved domain that remembers it. Does nothing where the name is right. May
+ * be cut short anywhere, and called again. NOT_POSSIBLE: some program or
+ * domain has the file open.
+ */
+int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
+                                      const libxl_snapshot_how *how);
+
+/*
+ * The PATH of a disk that a domain has at `path` (PATH.liveN, or PATH
+ * itself), which is where it is found once the domain is off. malloc'ed;
+ * NULL only if libxl or xenstore can't be reached.
+ */
+char *libxl_domain_disk_settled_path(libxl_ctx *ctx, const char *path,
+                                     const libxl_snapshot_how *how);
+
+/*
  * A word for an error code: libxl's own or this library's. Never NULL.
  */
 const char *libxl_snapshot_strerror(int rc);

@@ -137,7 +137,10 @@ guest_wait_ticks dead 3
 need "its good snapshot" xl snapshot-create -n good dead
 pid=$(qemu_pid dead)
 folder=$catalogue/$(uuid_of dead)
-( wait_for 10 test -s "$folder/journal"; kill -9 "$pid" ) &
+# Not before: without a QEMU it wouldn't even begin.
+( while [ -z "$(find "$folder" -name '*.mem*' -size +1M ! -name good.mem)" ]
+  do :; done
+  kill -9 "$pid" ) 2>/dev/null &
 refused 1 "QEMU killed during create" "QEMU" xl snapshot-create -n new dead
 wait
 check_equal "QEMU killed: the guest is not stopped" "" \

@@ -189,6 +189,11 @@ static bool is_at(struct libxlss__op *op, const struct libxlss__disk *disk,
 {
     bool based = false;
 
+    /* Inside a frozen image, which is not what the domain writes to. */
+    if (disk->kind == LIBXL_DISK_SNAPSHOT_KIND_INTERNAL &&
+        disk->snap.u.internal.internal_path &&
+        !libxlss__same_file(disk->snap.u.internal.internal_path, path))
+        return false;
     if (!strcmp(libxlss__name_settled(op, path), disk->settled))
         return true;
     return disk->kind == LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL &&
@@ -306,11 +311,6 @@ int libxlss__disks_find(struct libxlss__qmp *qmp)
             continue;
         rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
                                    &disk->writer);
-        if (!rc && graph->jobs) {
-            LOG_ERROR(op, "a block job (backup, commit or the like) runs on "
-                      "this domain's disks; wait for its end or cancel it");
-            rc = XLSS(BUSY);
-        }
         if (!rc)
             disk->size = disk->writer.node->size;
     }

@@ -22,6 +22,7 @@ struct libxlss__disk {
     uint64_t size;              /* virtual, bytes */
     struct libxlss__writer writer;  /* in the present QMP session only */
     bool attached;              /* the domain has it now */
+    const char *guest_file;     /* external: what QEMU calls it now */
     const char *former;         /* external: path before it was prepared */
     char *overlay_node;
     bool reopens;               /* QEMU can give an open file a new name */
@@ -170,6 +171,9 @@ int libxlss__config_can_move(struct libxlss__op *op, const char *vdev,
                              const char *path, bool format_changes);
 
 /* merge.c */
+/* Ends what an earlier try has left to QEMU. */
+int libxlss__merge_end_old(struct libxlss__op *op,
+                           struct libxlss__disk *disk);
 /*
  * Makes nothing be based on the file `base` any more: each overlay takes its
  * data in. `kept_r`: an overlay holds snapshots inside, which need the base:
@@ -185,7 +189,12 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
                              const struct libxlss__disk *disk,
                              const char *overlay);
 
-/* external.c: the file that a revert puts another in the place of; kept
+/* external.c */
+/* Where PATH still is the base of its external snapshot: it becomes another
+ * name of the guest's file, disk->guest_file. */
+int libxlss__release_name(struct libxlss__op *op,
+                          struct libxlss__disk *disk);
+/* The file that a revert puts another in the place of; kept
  * beside it under PATH.NAME for as long as the revert may fail. */
 int libxlss__replaced_keep(struct libxlss__op *op, struct libxlss__disk *disk,
                            const char *name);

@@ -88,6 +88,9 @@ static int for_each(struct libxlss__op *op,
     struct libxlss__qmp qmp;
     int i, rc = 0;
 
+    /* Those of an earlier session are no more. */
+    for (i = 0; i < op->num_disks; i++)
+        memset(&op->disks[i].writer, 0, sizeof(op->disks[i].writer));
     if (in_qemu) {
         rc = libxlss__qmp_open(op, &qmp);
         if (rc)

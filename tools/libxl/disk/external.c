@@ -68,8 +68,10 @@ static const char *format_word(const struct libxlss__disk *disk)
 
 static void set(char **where, const char *text)
 {
-    free(*where);
-    *where = strdup(text);
+    char *old = *where;
+
+    *where = strdup(text);      /* text may be the old one */
+    free(old);
 }
 
 /* For ever at another path; not PATH.liveN, which is for a while. */
@@ -257,6 +259,10 @@ static int prepare(struct libxlss__op *op, struct libxlss__qmp *qmp,
     int rc = 0;
 
     (void)name;
+    if (!qmp) {
+        LOG_ERROR(op, "disk %s: its QEMU has died", disk->vdev);
+        return XLSS(QEMU_DIED);
+    }
     disk->overlay_node = node_name(op, disk, 'o');
     if (disk->reopens)
         rc = swap_names(op, qmp, disk, &o);
@@ -384,6 +390,7 @@ static int forget_base(struct libxlss__op *op, struct libxlss__disk *disk)
 {
     const char *base = external(disk).base_path;
     char **overlays;
+    bool stays;
     int num, rc;
 
     rc = libxlss__overlays_of(op, base, &overlays, &num);
@@ -394,28 +401,35 @@ static int forget_base(struct libxlss__op *op, struct libxlss__disk *disk)
                  num ? overlays[0] : "another snapshot");
         return 0;
     }
+    stays = libxlss__same_file(base, disk->settled);
+    /* No name of an immutable file can be removed. */
     libxlss__file_set_immutable(op, base, false);
     rc = libxlss__name_drop_lives(op, disk->settled, base);
-    return rc ? rc : libxlss__file_unlink(op, base);
+    if (!rc)
+        rc = libxlss__file_unlink(op, base);
+    if (stays) {
+        LOG_WARN(op, "disk %s: %s, where it was before the snapshot, is not "
+                 "used any more, and stays", disk->vdev, disk->settled);
+        libxlss__file_set_immutable(op, disk->settled, true);
+    }
+    return rc;
 }
 
 /*
  * PATH still is the base, which is about to go: it becomes another name of
  * the guest's file. QEMU knows that by its first name, which stays.
  */
-static int release_name(struct libxlss__op *op, struct libxlss__disk *disk,
-                        const char *live)
+int libxlss__release_name(struct libxlss__op *op, struct libxlss__disk *disk)
 {
+    const char *live = disk->guest_file;
     char *temporary = libxlss__printf(op, "%s.xlss-new", disk->settled);
     int rc;
 
-    if (!libxlss__same_file(disk->settled, external(disk).base_path))
+    if (disk->kind != LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL || !live ||
+        !libxlss__same_file(disk->settled, external(disk).base_path))
         return 0;
-    if (!libxlss__name_is_live_of(op, live, disk->settled)) {
-        LOG_WARN(op, "disk %s: %s, where it was before the snapshot, is not "
-                 "used any more, and stays", disk->vdev, disk->settled);
+    if (!libxlss__name_is_live_of(op, live, disk->settled))
         return 0;
-    }
     rc = libxlss__file_unlink(op, temporary);
     if (!rc)
         rc = libxlss__file_link(op, live, temporary);
@@ -436,7 +450,9 @@ static int drop_online(struct libxlss__op *op, struct libxlss__disk *disk)
     bool kept = false;
     int rc;
 
-    rc = libxlss__qmp_open(op, &qmp);
+    rc = libxlss__merge_end_old(op, disk);
+    if (!rc)
+        rc = libxlss__qmp_open(op, &qmp);
     if (rc)
         return rc;
     rc = libxlss__graph_read(&qmp, graph);
@@ -454,12 +470,21 @@ static int drop_online(struct libxlss__op *op, struct libxlss__disk *disk)
     if (live)
         return drop_uncommitted(op, disk, live);
 
+    disk->guest_file = root->file;
     rc = libxlss__merge_up(op, disk, base, &kept);
-    if (!rc && !kept)
-        rc = release_name(op, disk, root->file);
     if (!rc && !kept)
         rc = forget_base(op, disk);
     return rc;
+}
+
+/* The overlay exists, without the base: somebody else has merged. */
+static bool is_used(const struct libxlss__disk *disk, const char *base)
+{
+    const char *path = disk->snap.u.external.external_path;
+    struct stat st;
+
+    return path && !lstat(path, &st) && S_ISREG(st.st_mode) &&
+           !libxlss__same_file(path, base);
 }
 
 static int drop_offline(struct libxlss__op *op, struct libxlss__disk *disk)
@@ -474,6 +499,12 @@ static int drop_offline(struct libxlss__op *op, struct libxlss__disk *disk)
         rc = libxlss__overlays_of(op, base, &overlays, &num);
     /* Never used: PATH still is the base. */
     if (!rc && !num && libxlss__same_file(disk->settled, base)) {
+        if (is_used(disk, base)) {
+            LOG_ERROR(op, "disk %s: %s was based on %s, and isn't any more; "
+                      "one of them is the guest's, and nothing is removed",
+                      disk->vdev, external(disk).external_path, base);
+            return XLSS(NOT_POSSIBLE);
+        }
         libxlss__file_set_immutable(op, base, false);
         return libxlss__file_unlink(op, base);
     }

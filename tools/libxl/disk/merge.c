@@ -18,23 +18,33 @@ static char *job_name(struct libxlss__op *op, const struct libxlss__disk *d)
     return libxlss__printf(op, XLSS_JOB "%s", d->vdev);
 }
 
-/* Until the job has ended; a session is held for a moment only. */
+static int poll_job(struct libxlss__op *op, const char *name,
+                    struct libxlss__job *job)
+{
+    struct libxlss__qmp qmp;
+    int rc = libxlss__qmp_open(op, &qmp);
+
+    if (rc)
+        return rc;
+    rc = libxlss__qmp_job(&qmp, name, job);
+    if (!rc && job->concluded)
+        rc = libxlss__qmp_job_dismiss(&qmp, name);
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+/* Until the job has ended or is pending; a session is held for a moment
+ * only. */
 static int wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
-                    const char *name)
+                    const char *name, bool until_pending)
 {
     struct libxlss__job job = { 0 };
-    struct libxlss__qmp qmp;
     int rc;
 
     for (;;) {
-        rc = libxlss__qmp_open(op, &qmp);
-        if (rc)
-            return rc;
-        rc = libxlss__qmp_job(&qmp, name, &job);
-        if (!rc && job.concluded)
-            rc = libxlss__qmp_job_dismiss(&qmp, name);
-        libxlss__qmp_close(&qmp);
-        if (rc || !job.exists || job.concluded)
+        rc = poll_job(op, name, &job);
+        if (rc || !job.exists || job.concluded ||
+            (until_pending && job.pending))
             break;
         rc = libxlss__progress(op, LIBXL_SNAPSHOT_STEP_MERGE, job.done,
                                job.total);
@@ -51,42 +61,38 @@ static int wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
     return rc;
 }
 
-/* The caller has had enough of it: what was copied is no loss. */
-static void cancel_job(struct libxlss__op *op, struct libxlss__disk *disk,
-                       const char *name)
+/* What was copied is no loss: a second job passes over it. */
+static int cancel_job(struct libxlss__op *op, struct libxlss__disk *disk,
+                      const char *name)
 {
-    struct libxlss__job job;
-    struct libxlss__qmp qmp;
-
-    if (libxlss__qmp_open(op, &qmp))
-        return;
-    if (!libxlss__qmp_job(&qmp, name, &job) && job.exists && !job.concluded)
-        libxlss__qmp_job_cancel(&qmp, name);
-    libxlss__qmp_close(&qmp);
-    op->committed = true;
-    wait_job(op, disk, name);
-}
-
-/* From an earlier try; its outcome doesn't matter, the headers tell. */
-static int finish_old_job(struct libxlss__op *op, struct libxlss__disk *disk)
-{
-    struct libxlss__job job;
+    struct libxlss__job job = { 0 };
     struct libxlss__qmp qmp;
     int rc;
 
     rc = libxlss__qmp_open(op, &qmp);
     if (rc)
         return rc;
-    rc = libxlss__qmp_job(&qmp, job_name(op, disk), &job);
+    rc = libxlss__qmp_job(&qmp, name, &job);
+    if (!rc && job.exists && !job.concluded)
+        rc = libxlss__qmp_job_cancel(&qmp, name);
     libxlss__qmp_close(&qmp);
-    if (!rc && job.exists) {
-        LOG_INFO(op, "disk %s: going on with the merge that was begun",
-                 disk->vdev);
-        rc = wait_job(op, disk, job_name(op, disk));
-        if (rc && rc != XLSS(NO_SPACE) && !libxlss__qemu_dies(op))
-            rc = 0;
+    for (;;) {
+        if (!rc)
+            rc = poll_job(op, name, &job);
+        if (rc || !job.exists || job.concluded)
+            break;
+        libxlss__sleep_ms(POLL_MS);
     }
+    if (rc)
+        LOG_WARN(op, "disk %s: the merge that was begun goes on in QEMU",
+                 disk->vdev);
     return rc;
+}
+
+/* It ends pending, and changes nothing by itself. */
+int libxlss__merge_end_old(struct libxlss__op *op, struct libxlss__disk *disk)
+{
+    return cancel_job(op, disk, job_name(op, disk));
 }
 
 struct plan {
@@ -121,6 +127,18 @@ static int find_nodes(struct libxlss__op *op, struct libxlss__qmp *qmp,
     return 0;
 }
 
+static int finalize(struct libxlss__op *op, const char *job)
+{
+    struct libxlss__qmp qmp;
+    int rc = libxlss__qmp_open(op, &qmp);
+
+    if (rc)
+        return rc;
+    rc = libxlss__qmp_job_finalize(&qmp, job);
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
 /* *there_r: QEMU has the overlay, and has taken the base's data into it. */
 static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
                   const char *overlay, const struct libxlss__qcow2 *base,
@@ -144,8 +162,16 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     if (rc || !p.top)
         return rc;
     *there_r = true;
-    rc = wait_job(op, disk, job);
-    if (rc == ERROR_ABORTED)
+    rc = wait_job(op, disk, job, true);
+    /* All is copied, and the header still names the base: the time at which
+     * a name can change hands. */
+    if (!rc)
+        rc = libxlss__release_name(op, disk);
+    if (!rc)
+        rc = finalize(op, job);
+    if (!rc)
+        rc = wait_job(op, disk, job, false);
+    if (rc && libxlss__qemu_alive(op))
         cancel_job(op, disk, job);
     return rc;
 }
@@ -172,6 +198,7 @@ static int merge_into(struct libxlss__op *op, struct libxlss__disk *disk,
         base->backing_format ? base->backing_format : "qcow2");
 }
 
+/* Not while a job still runs (graph.c); then a later delete does it. */
 static void tidy(struct libxlss__op *op, struct libxlss__disk *disk)
 {
     struct libxlss__qmp qmp;
@@ -192,8 +219,6 @@ int libxlss__merge_up(struct libxlss__op *op, struct libxlss__disk *disk,
 
     *kept_r = false;
     rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_MERGE);
-    if (!rc && libxlss__disk_in_qemu(disk) && libxlss__qemu_alive(op))
-        rc = finish_old_job(op, disk);
     if (!rc)
         rc = libxlss__qcow2_read(op, base, &base_q);
     if (!rc)
@@ -210,7 +235,8 @@ int libxlss__merge_up(struct libxlss__op *op, struct libxlss__disk *disk,
             rc = merge_into(op, disk, overlays[i], base, &base_q);
         }
     }
-    tidy(op, disk);
+    if (!rc)
+        tidy(op, disk);
     return rc;
 }
 

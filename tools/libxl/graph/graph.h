@@ -35,9 +35,9 @@ struct libxlss__graph {
     int num_nodes;
     struct libxlss__root *roots;
     int num_roots;
-    bool jobs;                  /* some block job runs */
 };
 
+/* BUSY, with a sentence, while a block job runs: see graph.c. */
 int libxlss__graph_read(struct libxlss__qmp *qmp,
                         struct libxlss__graph *graph);
 /* For tests and fuzzing: from the two replies. */

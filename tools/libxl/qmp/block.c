@@ -147,23 +147,11 @@ int libxlss__qmp_stream(struct libxlss__qmp *qmp, const char *job,
         if (backing)
             json_put_string(g, "backing-file", backing);
     }
+    put_bool(g, "auto-finalize", false);
     /* Else its outcome can't be learnt after a reconnect. */
     put_bool(g, "auto-dismiss", false);
     yajl_gen_map_close(g);
     return run(qmp, "block-stream", g, XLSS_QMP_LONG_TIMEOUT_MS);
-}
-
-int libxlss__qmp_commit(struct libxlss__qmp *qmp, const char *job,
-                        const char *top, const char *base)
-{
-    yajl_gen g = begin();
-
-    json_put_string(g, "job-id", job);
-    json_put_string(g, "device", top);
-    json_put_string(g, "base-node", base);
-    put_bool(g, "auto-dismiss", false);
-    yajl_gen_map_close(g);
-    return run(qmp, "block-commit", g, XLSS_QMP_LONG_TIMEOUT_MS);
 }
 
 static void read_job(struct libxlss__op *op, yajl_val v,
@@ -173,7 +161,7 @@ static void read_job(struct libxlss__op *op, yajl_val v,
     const char *error = json_string(v, "error");
 
     state->exists = true;
-    state->ready = status && !strcmp(status, "ready");
+    state->pending = status && !strcmp(status, "pending");
     state->concluded = status && !strcmp(status, "concluded");
     state->error = error ? libxlss__strdup(op, error) : NULL;
     state->failed = state->concluded && error;
@@ -203,9 +191,9 @@ int libxlss__qmp_job(struct libxlss__qmp *qmp, const char *job,
     return rc;
 }
 
-int libxlss__qmp_job_complete(struct libxlss__qmp *qmp, const char *job)
+int libxlss__qmp_job_finalize(struct libxlss__qmp *qmp, const char *job)
 {
-    return run_with(qmp, "job-complete", "id", job);
+    return run_with(qmp, "job-finalize", "id", job);
 }
 
 int libxlss__qmp_job_dismiss(struct libxlss__qmp *qmp, const char *job)

@@ -115,24 +115,21 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
                            const struct libxlss__node_options *o);
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
 
-/* Pulls what lies between `base` (NULL: nothing) and `top` into `top`, whose
+/* A job that stays pending when all is copied, until it is finalized.
+ * Pulls what lies between `base` (NULL: nothing) and `top` into `top`, whose
  * header then names `backing` (NULL: none). */
 int libxlss__qmp_stream(struct libxlss__qmp *qmp, const char *job,
                         const char *top, const char *base,
                         const char *backing);
-/* Pushes the active layer `top` down into `base`. */
-int libxlss__qmp_commit(struct libxlss__qmp *qmp, const char *job,
-                        const char *top, const char *base);
-
 struct libxlss__job {
-    bool exists, ready, concluded;
+    bool exists, pending, concluded;
     bool failed;                /* concluded; see error */
     uint64_t done, total;
     char *error;                /* NULL: none */
 };
 int libxlss__qmp_job(struct libxlss__qmp *qmp, const char *job,
                      struct libxlss__job *state);
-int libxlss__qmp_job_complete(struct libxlss__qmp *qmp, const char *job);
+int libxlss__qmp_job_finalize(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_dismiss(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job);
 

@@ -1,0 +1,765 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * External snapshots on a real QEMU: where the guest's file is, what a
+ * restart from any remembered path would read, and what a delete leaves.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+/* Paths as the bed has them first. */
+static char first[BED_MAX_DISKS][192];
+
+/* Which file is looked at, or started from, next. */
+static void look_at(int disk, const char *path, const char *suffix)
+{
+    char *text = NULL;
+
+    assert_true(asprintf(&text, "%s%s", path, suffix) > 0);
+    assert_true(strlen(text) < sizeof(bed.path[disk]));
+    strcpy(bed.path[disk], text);
+    free(text);
+}
+
+static void make_external(int disks)
+{
+    make_bed(disks, false, false);
+    memcpy(first, bed.path, sizeof(first));
+}
+
+static int create_kind(const char *name, libxl_domain_snapshot_args *a,
+                       libxl_disk_snapshot_kind kind, const char *path)
+{
+    int i;
+
+    libxl_domain_snapshot_args_dispose(a);
+    libxl_domain_snapshot_args_init(a);
+    a->name = strdup(name);
+    a->disks = calloc(bed.num_disks, sizeof(*a->disks));
+    a->num_disks = bed.num_disks;
+    for (i = 0; i < bed.num_disks; i++) {
+        libxl_disk_snapshot_init(&a->disks[i]);
+        libxl_disk_snapshot_init_kind(&a->disks[i], kind);
+        a->disks[i].device.vdev = strdup(bed.vdev[i]);
+        if (path && i == 0)
+            a->disks[i].u.external.external_path = strdup(path);
+    }
+    ftruncate(fd, 0);
+    lseek(fd, 0, SEEK_SET);
+    return libxl_domain_snapshot_create(ctx, fake.domid, a, fd, &how, NULL);
+}
+
+static int external(const char *name, libxl_domain_snapshot_args *a)
+{
+    return create_kind(name, a, LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL, NULL);
+}
+
+static bool exists(const char *fmt, ...)
+{
+    struct stat st;
+    char path[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(path, sizeof(path), fmt, ap);
+    va_end(ap);
+    return !lstat(path, &st);
+}
+
+/* Domain and QEMU are gone, as by xl destroy. */
+static void turn_off(void)
+{
+    fake.exists = false;
+    bed_stop_qemu();
+}
+
+/* As `xl create` with the user's configuration, which names first[]. */
+static void start_from_first(void)
+{
+    memcpy(bed.path, first, sizeof(first));
+    fake.exists = true;
+    bed_start_qemu();
+}
+
+static int delete(const libxl_domain_snapshot_args *a)
+{
+    return libxl_domain_snapshot_delete(ctx, fake.exists ? fake.domid
+                                                         : XLSS_OFF,
+                                        a, &how, NULL);
+}
+
+static bool immutable(const char *path)
+{
+    char command[512];
+
+    snprintf(command, sizeof(command), "lsattr '%s' | cut -d' ' -f1 | "
+             "grep -q i", path);
+    return system(command) == 0;
+}
+
+static void clear_immutable(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof(command), "chattr -i '%s'/* 2>/dev/null",
+             bed.dir);
+    (void)!system(command);
+}
+
+static void end(void)
+{
+    clear_immutable();
+    remove_bed();
+}
+
+static int num_files(void)
+{
+    char command[256];
+    int n = -1;
+    FILE *p;
+
+    snprintf(command, sizeof(command), "ls -A '%s' | grep -c '^disk'",
+             bed.dir);
+    p = popen(command, "r");
+    if (p && fscanf(p, "%d", &n) != 1)
+        n = -1;
+    if (p)
+        pclose(p);
+    return n;
+}
+
+/* create, run on, revert, run on, revert again, delete. */
+static void test_life(void **state)
+{
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int i;
+
+    (void)state;
+    make_external(2);
+    assert_int_equal(external("s1", &args), 0);
+    expect_running();
+    assert_string_not_equal(bed.path[0], first[0]);
+    assert_string_equal(args.disks[0].device.pdev_path, first[0]);
+    assert_true(exists("%s.s1", first[0]));
+    assert_true(immutable(first[0]));
+    assert_non_null(strstr(fake.params, bed.path[1]));
+    for (i = 0; i < 2; i++) {
+        write_disks(2 + i);
+        libxl_domain_snapshot_safety_init(&safety);
+        safety.name = strdup("xlss-safety-1");
+        safety.memory_fd = memory_file("safety");
+        assert_int_equal(revert(&args, fd, &safety, &domid), 0);
+        assert_int_equal(fake.tick, 1);
+        expect_running();
+        /* The domain was off in between: the names are right. */
+        assert_string_equal(bed.path[0], first[0]);
+        assert_false(exists("%s.xlss-safety-1", first[0]));
+        close(safety.memory_fd);
+        libxl_domain_snapshot_safety_dispose(&safety);
+    }
+    write_disks(4);
+    assert_int_equal(delete(&args), 0);
+    expect_running();
+    assert_false(exists("%s.s1", first[0]));
+    turn_off();
+    expect_disks(4);
+    end();
+}
+
+/* Off after a snapshot: from the user's configuration, too, it is right. */
+static void test_names_put_right(void **state)
+{
+    libxl_domain_snapshot_args other;
+    char live[192];
+
+    (void)state;
+    make_external(1);
+    assert_int_equal(external("s1", &args), 0);
+    write_disks(2);
+    libxl_domain_snapshot_args_init(&other);
+    assert_int_equal(external("s2", &other), 0);
+    write_disks(3);
+    snprintf(live, sizeof(live), "%s", bed.path[0]);
+    turn_off();
+    expect_disks(3);            /* a saved domain remembers this path */
+    assert_true(immutable(first[0]));
+    assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0], &how),
+                     0);
+    assert_false(immutable(first[0]));
+    assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0], &how),
+                     0);
+    expect_disks(3);
+    start_from_first();
+    write_disks(4);
+    turn_off();
+    expect_disks(4);
+    look_at(0, first[0], ".s2");
+    expect_disks(2);
+    look_at(0, first[0], ".s1");
+    expect_disks(1);
+
+    /* Deleted off, the middle and then the root. */
+    look_at(0, first[0], "");
+    assert_int_equal(delete(&args), 0);
+    expect_disks(4);
+    look_at(0, first[0], ".s2");
+    expect_disks(2);
+    look_at(0, first[0], "");
+    assert_int_equal(delete(&other), 0);
+    expect_disks(4);
+    assert_true(exists("%s", live));    /* a link by now */
+    libxl_domain_snapshot_args_dispose(&other);
+    end();
+}
+
+/* Deleted while the domain runs on overlays of the same QEMU. */
+static void delete_online(bool first_one)
+{
+    libxl_domain_snapshot_args other;
+    uint32_t domid;
+
+    make_external(2);
+    assert_int_equal(external("s1", &args), 0);
+    write_disks(2);
+    libxl_domain_snapshot_args_init(&other);
+    assert_int_equal(external("s2", &other), 0);
+    write_disks(3);
+    assert_int_equal(delete(first_one ? &args : &other), 0);
+    expect_running();
+    write_disks(4);
+    assert_int_equal(delete(first_one ? &args : &other), 0);
+    /* The other one is whole. */
+    assert_int_equal(revert(first_one ? &other : &args, fd, NULL, &domid),
+                     0);
+    expect_running();
+    turn_off();
+    expect_disks(first_one ? 2 : 1);
+    assert_int_equal(delete(first_one ? &other : &args), 0);
+    expect_disks(first_one ? 2 : 1);
+    assert_string_equal(bed.path[0], first[0]);
+    libxl_domain_snapshot_args_dispose(&other);
+    end();
+}
+
+static void test_delete_root_online(void **state)
+{
+    (void)state;
+    delete_online(true);
+}
+
+static void test_delete_top_online(void **state)
+{
+    (void)state;
+    delete_online(false);
+}
+
+/* After a delete in the QEMU that made it, the path is right and is kept. */
+static void test_delete_then_off(void **state)
+{
+    (void)state;
+    make_external(1);
+    assert_int_equal(external("s1", &args), 0);
+    write_disks(2);
+    assert_int_equal(delete(&args), 0);
+    assert_string_equal(bed.path[0], first[0]);
+    write_disks(3);
+    turn_off();
+    expect_disks(3);
+    assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0], &how),
+                     0);
+    expect_disks(3);
+    assert_int_equal(num_files(), 2);   /* the disk, and a link to it */
+    start_from_first();
+    assert_int_equal(external("s2", &args), 0);
+    write_disks(5);
+    turn_off();
+    assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0], &how),
+                     0);
+    look_at(0, first[0], "");
+    expect_disks(5);
+    end();
+}
+
+/* A raw disk moves; and so does one for which a path was given. */
+static void test_moved(void **state)
+{
+    char path[256];
+    uint32_t domid;
+
+    (void)state;
+    bed_next_raw(1);
+    make_external(2);
+    snprintf(path, sizeof(path), "%s/elsewhere.qcow2", bed.dir);
+    assert_int_equal(create_kind("s1", &args,
+                                 LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL, path),
+                     0);
+    assert_string_equal(bed.path[0], path);
+    assert_string_equal(bed.format[1], "qcow2");
+    assert_true(immutable(first[1]));
+    write_disks(2);
+    assert_int_equal(revert(&args, fd, NULL, &domid), 0);
+    assert_string_equal(bed.path[0], path);
+    assert_string_equal(bed.format[1], "qcow2");
+    write_disks(3);
+    turn_off();
+    expect_disks(3);
+    assert_int_equal(revert(&args, fd, NULL, &domid), 0);
+    turn_off();
+    expect_disks(1);
+    assert_int_equal(delete(&args), 0);
+    expect_disks(1);
+    end();
+}
+
+static int run_in_bed(const char *fmt, ...)
+{
+    char text[512], command[700];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    snprintf(command, sizeof(command), "cd '%s' && %s", bed.dir, text);
+    return system(command);
+}
+
+/* A target that was made before: looked at, then used. */
+static void test_reuse(void **state)
+{
+    char path[256];
+    int i;
+    static const char *const bad[] = {
+        "qemu-img create -q -f qcow2 t.qcow2 64M",
+        "qemu-img create -q -f qcow2 -b 'disk,0 a_b' -F qcow2 -u t.qcow2 64M",
+        "qemu-img create -q -f qcow2 -b \"$D\" -F qcow2 -u t.qcow2 32M",
+        "qemu-img create -q -f qcow2 -b \"$D\" -F qcow2 -u t.qcow2 64M && "
+            "qemu-io -c 'write -q 1M 64k' t.qcow2",
+        "qemu-img create -q -f raw t.qcow2 64M",
+    };
+
+    (void)state;
+    make_external(1);
+    snprintf(path, sizeof(path), "%s/t.qcow2", bed.dir);
+    setenv("D", first[0], 1);
+    for (i = 0; i < 6; i++) {
+        libxl_domain_snapshot_args_dispose(&args);
+        libxl_domain_snapshot_args_init(&args);
+        assert_int_equal(run_in_bed("rm -f t.qcow2; %s", i < 5 ? bad[i] :
+            "qemu-img create -q -f qcow2 -b \"$D\" -F qcow2 -u t.qcow2 64M"),
+            0);
+        args.name = strdup("s1");
+        args.disks = calloc(1, sizeof(*args.disks));
+        args.num_disks = 1;
+        libxl_disk_snapshot_init(&args.disks[0]);
+        libxl_disk_snapshot_init_kind(&args.disks[0],
+                                      LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL);
+        args.disks[0].device.vdev = strdup("xvda");
+        args.disks[0].u.external.external_path = strdup(path);
+        assert_int_equal(libxl_domain_snapshot_create(
+            ctx, fake.domid, &args, fd, &how, NULL), XLSS(EXISTS));
+        args.disks[0].u.external.external_reuse = true;
+        assert_int_equal(libxl_domain_snapshot_create(
+            ctx, fake.domid, &args, fd, &how, NULL),
+            i < 5 ? XLSS(NOT_POSSIBLE) : 0);
+        expect_running();
+    }
+    write_disks(2);
+    turn_off();
+    expect_disks(2);
+    end();
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    /* Open twice. */
+    make_bed(1, true, true);
+    assert_int_equal(external("s1", &args), XLSS(IMAGE_OPEN_TWICE));
+    expect_running();
+    end();
+    /* The name is somebody's file. */
+    make_external(2);
+    assert_int_equal(run_in_bed("echo precious > \"disk,1 a:b.qcow2.s1\""),
+                     0);
+    assert_int_equal(external("s1", &args), XLSS(EXISTS));
+    assert_int_equal(run_in_bed("grep -q precious \"disk,1 a:b.qcow2.s1\""),
+                     0);
+    assert_false(exists("%s.s1", first[0]));
+    expect_running();
+    end();
+    /* A symbolic link. */
+    make_external(1);
+    bed_stop_qemu();
+    assert_int_equal(run_in_bed("mv \"disk,0 a:b.qcow2\" real && "
+                                "ln -s real \"disk,0 a:b.qcow2\""), 0);
+    bed_start_qemu();
+    assert_int_equal(external("s1", &args), XLSS(NOT_POSSIBLE));
+    expect_running();
+    end();
+    /* A stored configuration that can't follow. */
+    bed_next_raw(0);
+    make_external(1);
+    snprintf(fake.stored, sizeof(fake.stored), "disk=['raw:%.190s,xvda,w']",
+             first[0]);
+    assert_int_equal(external("s1", &args), XLSS(NOT_POSSIBLE));
+    expect_running();
+    end();
+}
+
+static void test_stored_configuration(void **state)
+{
+    (void)state;
+    make_external(1);
+    snprintf(fake.stored, sizeof(fake.stored),
+             "name='x'\ndisk=['format=qcow2,vdev=xvda,target=%.190s']\n",
+             first[0]);
+    assert_int_equal(external("s1", &args), 0);
+    assert_non_null(strstr(fake.stored, bed.path[0]));
+    turn_off();
+    end();
+}
+
+/*
+ * Internal, then external, then internal: each can be reverted to, whatever
+ * image it is in by then; no image that others need is written.
+ */
+static void test_mixed_kinds(void **state)
+{
+    libxl_domain_snapshot_args in1, ex, in2;
+    libxl_domain_snapshot_safety safety;
+    char *keep[2], base[256];
+    uint32_t domid;
+    int i;
+
+    (void)state;
+    make_external(1);
+    libxl_domain_snapshot_args_init(&in1);
+    libxl_domain_snapshot_args_init(&ex);
+    libxl_domain_snapshot_args_init(&in2);
+    assert_int_equal(create_kind("i1", &in1,
+                                 LIBXL_DISK_SNAPSHOT_KIND_INTERNAL, NULL),
+                     0);
+    write_disks(2);
+    assert_int_equal(external("e", &ex), 0);
+    write_disks(3);
+    assert_int_equal(create_kind("i2", &in2,
+                                 LIBXL_DISK_SNAPSHOT_KIND_INTERNAL, NULL),
+                     0);
+    write_disks(4);
+    /* What a catalogue does when an external one is taken. */
+    snprintf(base, sizeof(base), "%s.e", first[0]);
+    in1.disks[0].u.internal.internal_path = strdup(base);
+
+    /* i1 is in the frozen base: copied out. The overlay, which has i2 in
+     * it, is kept under the safety point's name. */
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety-1");
+    keep[0] = base;
+    keep[1] = malloc(256);
+    snprintf(keep[1], 256, "%s.xlss-safety-1", first[0]);
+    in1.keep = keep;
+    in1.num_keep = 2;
+    assert_int_equal(revert(&in1, fd, &safety, &domid), 0);
+    in1.keep = NULL;
+    in1.num_keep = 0;
+    expect_running();
+    turn_off();
+    expect_disks(1);
+    assert_true(exists("%s", keep[1]));
+    in2.disks[0].u.internal.internal_path = strdup(keep[1]);
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(revert(&in2, fd, NULL, &domid), 0);
+        turn_off();
+        expect_disks(3);
+        assert_int_equal(revert(&ex, fd, NULL, &domid), 0);
+        turn_off();
+        expect_disks(2);
+        assert_int_equal(revert(&in1, fd, NULL, &domid), 0);
+        turn_off();
+        expect_disks(1);
+    }
+
+    /* Off with i2: its file goes, and the base stays. */
+    in2.keep = keep;
+    in2.num_keep = 1;
+    assert_int_equal(delete(&in2), 0);
+    in2.keep = NULL;
+    in2.num_keep = 0;
+    assert_false(exists("%s", keep[1]));
+    assert_true(exists("%s", base));
+    /* e goes, but i1 lives in its file. */
+    ex.keep = keep;
+    ex.num_keep = 1;
+    assert_int_equal(delete(&ex), 0);
+    ex.keep = NULL;
+    ex.num_keep = 0;
+    assert_true(exists("%s", base));
+    assert_int_equal(delete(&in1), 0);
+    assert_false(exists("%s", base));
+    expect_disks(1);
+    assert_int_equal(num_files(), 2);
+    free(keep[1]);
+    libxl_domain_snapshot_safety_dispose(&safety);
+    libxl_domain_snapshot_args_dispose(&in1);
+    libxl_domain_snapshot_args_dispose(&ex);
+    libxl_domain_snapshot_args_dispose(&in2);
+    end();
+}
+
+/* Snapshots inside an overlay need its base: it stays. */
+static void test_base_that_must_stay(void **state)
+{
+    libxl_domain_snapshot_args in;
+    uint32_t domid;
+
+    (void)state;
+    make_external(1);
+    assert_int_equal(external("e", &args), 0);
+    write_disks(2);
+    libxl_domain_snapshot_args_init(&in);
+    assert_int_equal(create_kind("i", &in, LIBXL_DISK_SNAPSHOT_KIND_INTERNAL,
+                                 NULL), 0);
+    write_disks(3);
+    assert_int_equal(delete(&args), 0);
+    assert_true(exists("%s.e", first[0]));
+    expect_running();
+    assert_int_equal(revert(&in, fd, NULL, &domid), 0);
+    turn_off();
+    expect_disks(2);
+    libxl_domain_snapshot_args_dispose(&in);
+    end();
+}
+
+/* The restore fails: back at the safety point. */
+static void test_goes_back(void **state)
+{
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+
+    (void)state;
+    make_external(2);
+    assert_int_equal(external("s1", &args), 0);
+    write_disks(2);
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety-1");
+    safety.memory_fd = memory_file("safety");
+    assert_int_equal(ftruncate(fd, 2), 0);
+    assert_int_equal(revert(&args, fd, &safety, &domid), XLSS(WENT_BACK));
+    assert_int_equal(fake.tick, 2);
+    expect_running();
+    assert_false(exists("%s.xlss-safety-1", first[0]));
+    turn_off();
+    expect_disks(2);
+    libxl_domain_snapshot_safety_dispose(&safety);
+    end();
+}
+
+/*
+ * Fails the n-th call of create, for every n: the domain runs, what is
+ * written afterwards is found from the path that libxl remembers and, the
+ * names put right, from the first; nothing of the snapshot is left.
+ */
+static void fail_create(enum fault fault)
+{
+    int n, rc;
+
+    for (n = 1;; n++) {
+        make_external(2);
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = external("s1", &args);
+        fake.fail_at = 0;
+        print_message("%d %s: %s\n", n, fake.failed_call,
+                      libxl_snapshot_strerror(rc));
+        expect_running();
+        if (rc == XLSS(NEEDS_REPAIR)) {
+            libxl_defbool_set(&args.paused, false);
+            assert_int_equal(libxl_domain_snapshot_recover(
+                ctx, fake.domid, LIBXL_SNAPSHOT_INTENT_CREATE, &args, &how,
+                NULL), 0);
+        }
+        write_disks(2);
+        turn_off();
+        expect_disks(2);
+        if (rc)
+            assert_false(exists("%s.s1", first[0]));
+        assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0],
+                                                           &how), 0);
+        assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[1],
+                                                           &how), 0);
+        start_from_first();
+        turn_off();
+        expect_disks(2);
+        end();
+        if (!fake.failed)
+            break;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(n > 20);
+}
+
+static void test_fail_create_before(void **state)
+{
+    (void)state;
+    fail_create(FAULT_BEFORE);
+}
+
+static void test_fail_create_after(void **state)
+{
+    (void)state;
+    fail_create(FAULT_AFTER);
+}
+
+/* The same for delete: the guest's data are right, and it can be repeated. */
+static void fail_delete(bool off, enum fault fault)
+{
+    int n, rc;
+
+    for (n = 1;; n++) {
+        make_external(1);
+        assert_int_equal(external("s1", &args), 0);
+        write_disks(2);
+        if (off)
+            turn_off();
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = delete(&args);
+        fake.fail_at = 0;
+        print_message("%d %s: %s\n", n, fake.failed_call,
+                      libxl_snapshot_strerror(rc));
+        if (!off) {
+            expect_running();
+            write_disks(3);
+            turn_off();
+        }
+        assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0],
+                                                           &how), 0);
+        look_at(0, first[0], "");
+        expect_disks(off ? 2 : 3);
+        if (rc)
+            assert_int_equal(delete(&args), 0);
+        expect_disks(off ? 2 : 3);
+        assert_false(exists("%s.s1", first[0]));
+        end();
+        if (!fake.failed)
+            break;
+    }
+    assert_int_equal(rc, 0);
+}
+
+static void test_fail_delete_online(void **state)
+{
+    (void)state;
+    fail_delete(false, FAULT_BEFORE);
+    fail_delete(false, FAULT_AFTER);
+}
+
+static void test_fail_delete_off(void **state)
+{
+    (void)state;
+    fail_delete(true, FAULT_BEFORE);
+    fail_delete(true, FAULT_AFTER);
+}
+
+/* And for revert: at the snapshot or at the safety point, nothing between. */
+static void test_fail_revert(void **state)
+{
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int n, rc;
+
+    (void)state;
+    for (n = 1;; n++) {
+        make_external(2);
+        assert_int_equal(external("s1", &args), 0);
+        write_disks(2);
+        libxl_domain_snapshot_safety_init(&safety);
+        safety.name = strdup("xlss-safety-1");
+        safety.memory_fd = memory_file("safety");
+        fake.calls = 0;
+        fake.fail_at = n;
+        rc = revert(&args, fd, &safety, &domid);
+        fake.fail_at = 0;
+        print_message("%d %s: %s\n", n, fake.failed_call,
+                      libxl_snapshot_strerror(rc));
+        assert_int_not_equal(rc, XLSS(NEEDS_REPAIR));
+        expect_running();
+        assert_int_equal(fake.tick, rc ? 2 : 1);
+        assert_true(exists("%s.s1", first[0]));
+        turn_off();
+        expect_disks(rc ? 2 : 1);
+        close(safety.memory_fd);
+        libxl_domain_snapshot_safety_dispose(&safety);
+        end();
+        if (!fake.failed)
+            break;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(n > 20);
+}
+
+/* QEMU dies at the n-th call: whatever libxl remembers reads right. */
+static void test_qemu_dies_in_create(void **state)
+{
+    int n;
+
+    (void)state;
+    for (n = 1;; n++) {
+        make_external(1);
+        /* Flushes: what a dead QEMU had not written is no fault of ours. */
+        assert_int_equal(bed_qmp("stop", NULL), 0);
+        assert_int_equal(bed_qmp("cont", NULL), 0);
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = FAULT_QEMU_DIES;
+        external("s1", &args);
+        fake.fail_at = 0;
+        turn_off();
+        bed_repair_leaks();
+        expect_disks(1);
+        assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0],
+                                                           &how), 0);
+        look_at(0, first[0], "");
+        expect_disks(1);
+        end();
+        if (!fake.failed)
+            break;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_names_put_right),
+        cmocka_unit_test(test_delete_root_online),
+        cmocka_unit_test(test_delete_top_online),
+        cmocka_unit_test(test_delete_then_off),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_stored_configuration),
+        cmocka_unit_test(test_mixed_kinds),
+        cmocka_unit_test(test_base_that_must_stay),
+        cmocka_unit_test(test_goes_back),
+        cmocka_unit_test(test_fail_create_before),
+        cmocka_unit_test(test_fail_create_after),
+        cmocka_unit_test(test_fail_delete_online),
+        cmocka_unit_test(test_fail_delete_off),
+        cmocka_unit_test(test_fail_revert),
+        cmocka_unit_test(test_qemu_dies_in_create),
+    };
+
+    alarm(1200);
+    if (!scene_begin())
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
