@@ -40,14 +40,14 @@ build_packages()
 # leaves out what no test reads: half of the volume.
 build_unpack()
 {
-    local root=$1 work=$2
+    local root=$1 work=$2 packages=$3
 
     build_sources > "$work/sources.list"
     [ -s "$work/sources.list" ] ||
         lab_die "no package source of this host's release is configured"
     mkdir -p "$root"
     mmdebstrap --quiet --variant=extract --format=tar \
-        --include="$(build_packages)" "$LAB_SUITE" - "$work/sources.list" |
+        --include="$packages" "$LAB_SUITE" - "$work/sources.list" |
     tar -C "$root" -x --exclude='./usr/share/doc/*' \
         --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
         --exclude='./usr/share/info/*' --exclude='./usr/share/iso-codes/*' \
@@ -219,7 +219,7 @@ build_image()
     root=$work/root
 
     lab_say "unpacking $LAB_SUITE"
-    build_unpack "$root" "$work"
+    build_unpack "$root" "$work" "$(build_packages)"
     build_configure "$root"
     version=$(cd "$root/boot" && echo vmlinuz-*)
     version=${version#vmlinuz-}

@@ -29,6 +29,13 @@ lab_suite_xen()
     esac
 }
 
+# lab_keep_newest COUNT FOLDER: other branches' stay, the oldest go.
+lab_keep_newest()
+{
+    find "$2" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -n |
+        head -n "-$1" | cut -d' ' -f2- | xargs -r rm -rf
+}
+
 # All that decides what is in an image; its hash is the image's name, so a
 # change to any of these files makes a new one and nothing else does.
 lab_image_inputs()

@@ -119,6 +119,29 @@ nothing_left()
     [ -z "$left" ] && ok "$1" || fail "$1" "$left"
 }
 
+# Processes that act on the domain's end: xl's own and ours; a line for each.
+monitors()
+{
+    local pid exe
+
+    for pid in /proc/[0-9]*; do
+        exe=$(readlink "$pid/exe" 2>/dev/null) || continue
+        case $exe in
+        */xen-*/bin/xl)
+            [ "$(readlink "$pid/fd/1")" != "/var/log/xen/xl-$1.log" ] ||
+                echo "xl ${pid#/proc/}" ;;
+        */xl-snapshot)
+            ! tr '\0' ' ' < "$pid/cmdline" | grep -q snapshot-monitor ||
+                echo "ours ${pid#/proc/}" ;;
+        esac
+    done
+}
+
+one_monitor()
+{
+    [ "$(monitors "$1" | wc -l)" = 1 ]
+}
+
 show_logs()
 {
     guest_console "$1" | tail -n 5

@@ -5,6 +5,7 @@
 # account; the images are clean; nothing is left behind.
 
 types=${LAB_TYPES:-pv pvh hvm hvm-nopv}
+rounds=${LAB_ROUNDS:-2}
 
 life()
 {
@@ -23,7 +24,7 @@ life()
     going "$type: after snapshot-create" "$name"
     has_snapshot "$type: both disks have it" "$name" s1
 
-    for round in 1 2; do
+    for round in $(seq "$rounds"); do
         guest_wait_ticks "$name" 4
         guest_mark "$name"
         check "$type: snapshot-revert, $round" \

@@ -5,30 +5,6 @@
 
 name=after
 
-# Processes that act on the domain's end: xl's own and ours.
-monitors()
-{
-    local pid exe n=0
-
-    for pid in /proc/[0-9]*; do
-        exe=$(readlink "$pid/exe" 2>/dev/null) || continue
-        case $exe in
-        */xen-*/bin/xl)
-            [ "$(readlink "$pid/fd/1")" = "/var/log/xen/xl-$1.log" ] &&
-                n=$((n + 1)) ;;
-        */xl-snapshot)
-            tr '\0' ' ' < "$pid/cmdline" | grep -q snapshot-monitor &&
-                n=$((n + 1)) ;;
-        esac
-    done
-    echo "$n"
-}
-
-one_monitor()
-{
-    [ "$(monitors "$1")" = 1 ]
-}
-
 # The guest restarts itself, and a new domain comes of it.
 restarts()
 {
