@@ -46,7 +46,9 @@ build_unpack()
     [ -s "$work/sources.list" ] ||
         lab_die "no package source of this host's release is configured"
     mkdir -p "$root"
-    mmdebstrap --quiet --variant=extract --format=tar \
+    # If its tar fails, mmdebstrap hangs up on all of its process group: not
+    # on us.
+    setsid --wait mmdebstrap --quiet --variant=extract --format=tar \
         --include="$packages" "$LAB_SUITE" - "$work/sources.list" |
     tar -C "$root" -x --exclude='./usr/share/doc/*' \
         --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' \
@@ -55,7 +57,8 @@ build_unpack()
         --exclude='./usr/lib/udev/hwdb.d/*' \
         --exclude='*/kernel/drivers/net/*' --exclude='*/kernel/sound/*' \
         --exclude='*/kernel/drivers/gpu/*' --exclude='*/kernel/net/[!9]*' \
-        --exclude='*/kernel/drivers/media/*' --exclude='./dev/*'
+        --exclude='*/kernel/drivers/media/*' --exclude='./dev/*' ||
+        lab_die "mmdebstrap failed for $LAB_SUITE"
 }
 
 # What maintainer scripts would have done.

@@ -48,7 +48,8 @@ install_make_root()
     ln -sf mawk "$work/root/usr/bin/awk"
     mkdir -p "$work/root/dev"
     rm -f "$work/root/dev/null"
-    mknod -m 666 "$work/root/dev/null" c 1 3
+    # mknod's own -m wants a /proc, which a chroot may lack.
+    (umask 0 && mknod "$work/root/dev/null" c 1 3)
     ldconfig -r "$work/root"
     # A folder that forbids device nodes shows only in use.
     install_in_root "$work/root" sh -c 'echo > /dev/null' ||
@@ -93,9 +94,10 @@ install_copy_sources()
     local dest=$1
 
     mkdir -p "$dest"
-    tar -C "$LAB_TOP" -c \
-        --anchored -X <(sed -n 's|^/||p' "$LAB_TOP/.gitignore") \
-        --no-anchored -X <(grep '^[^/#]' "$LAB_TOP/.gitignore") \
+    sed -n 's|^/||p' "$LAB_TOP/.gitignore" > "$dest.exact"
+    grep '^[^/#]' "$LAB_TOP/.gitignore" > "$dest.anywhere"
+    tar -C "$LAB_TOP" -c --anchored -X "$dest.exact" \
+        --no-anchored -X "$dest.anywhere" \
         configure config.mk.in Makefile Rules.mk tools docs/man |
         tar -C "$dest" -x --no-same-owner
     (
