@@ -119,6 +119,18 @@ nothing_left()
     [ -z "$left" ] && ok "$1" || fail "$1" "$left"
 }
 
+# The guest booted since the mark, and ticks.
+guest_wait_boot()
+{
+    wait_for 90 booted "$1"
+}
+
+booted()
+{
+    guest_console_new "$1" | grep -q '^boot: disk' &&
+        guest_console_new "$1" | sed '1,/^boot: disk/d' | grep -q '^tick'
+}
+
 # Processes that act on the domain's end: xl's own and ours; a line for each.
 monitors()
 {

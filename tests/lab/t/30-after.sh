@@ -22,17 +22,6 @@ restarts()
     check "$what: still one monitor" wait_for 20 one_monitor $name
 }
 
-guest_wait_boot()
-{
-    wait_for 90 booted "$1"
-}
-
-booted()
-{
-    guest_console_new "$1" | grep -q '^boot: disk' &&
-        guest_console_new "$1" | sed '1,/^boot: disk/d' | grep -q '^tick'
-}
-
 need "a guest" guest_create $name pv 256M
 guest_wait_ticks $name 3
 check "snapshot-create" xl snapshot-create -n s1 $name

@@ -7,14 +7,17 @@
 name=suite
 minor=$(cat /sys/hypervisor/version/minor)
 
-missing_libraries()
+libraries_found()
 {
-    find /usr/local/sbin /usr/local/lib /usr/local/libexec -type f \
-        \( -name 'xl-snapshot*' -o -name '*.so*' \) -exec ldd {} + |
-        grep 'not found'
+    local all
+
+    all=$(find /usr/local/sbin /usr/local/lib /usr/local/libexec -type f \
+        \( -name 'xl-snapshot*' -o -name '*.so*' \) -exec ldd {} +)
+    printf '%s\n' "$all" | grep 'not found' && return 1
+    printf '%s\n' "$all" | grep -q "libxenlight.so.4.$minor => /"
 }
 
-check_fails "no library is missing" missing_libraries
+check "all libraries are there, of this Xen" libraries_found
 
 # Up to 4.17 xl's monitor ends when its domain suspends.
 looked_after()
@@ -33,7 +36,7 @@ restarted()
 {
     local now
 
-    now=$(domid $name) && [ "$now" != "$1" ] && guest_tick $name
+    now=$(domid $name) && [ "$now" != "$1" ] && booted $name
 }
 
 # Inactive nodes: nobody may write. Only QEMU 10 and later tell.
