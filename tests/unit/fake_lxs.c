@@ -281,8 +281,9 @@ static bool recorded(const libxl_domain_snapshot_args *args)
     int i;
 
     for (i = 0; i < args->num_disks; i++)
-        if (!args->disks[i].device.pdev_path ||
-            args->disks[i].kind == LIBXL_DISK_SNAPSHOT_KIND_ANY)
+        if (args->disks[i].kind != LIBXL_DISK_SNAPSHOT_KIND_NONE &&
+            (!args->disks[i].device.pdev_path ||
+             args->disks[i].kind == LIBXL_DISK_SNAPSHOT_KIND_ANY))
             return false;
     return true;
 }

@@ -137,6 +137,8 @@ REFUSED(revert_both, revert, "snapshot-revert|--running|--paused|a|b", 2,
 REFUSED(delete_both, delete, "snapshot-delete|--children|--children-only|"
         "a|b", 2, "exclude")
 REFUSED(delete_three, delete, "snapshot-delete|a|b|c", 2, "\"c\"")
+REFUSED(redefine_no_file, redefine, "snapshot-redefine|a", 2, "FILE")
+REFUSED(redefine_three, redefine, "snapshot-redefine|a|-|c", 2, "\"c\"")
 
 static void others_good(void **state)
 {
@@ -161,6 +163,12 @@ static void others_good(void **state)
         PARSE(delete, "snapshot-delete|--children-only|a|b");
         assert_int_equal(status, 0);
         assert_true(o.children_only && !o.children);
+    }
+    {
+        PARSE(redefine, "snapshot-redefine|a|--current|-");
+        assert_int_equal(status, 0);
+        assert_string_equal(o.file, "-");
+        assert_true(o.current && !o.wait);
     }
 }
 
@@ -302,6 +310,8 @@ int main(void)
         cmocka_unit_test(revert_both),
         cmocka_unit_test(delete_both),
         cmocka_unit_test(delete_three),
+        cmocka_unit_test(redefine_no_file),
+        cmocka_unit_test(redefine_three),
         cmocka_unit_test(others_good),
         cmocka_unit_test(disk_specs),
         cmocka_unit_test(exit_codes),

@@ -59,7 +59,7 @@ complete -F _xl -o nospace -o default xl
 complete -p xl | grep -q _xl_snapshot || { echo 'FAIL: xl'; failed=1; }
 complete -p xl-snapshot > /dev/null || { echo 'FAIL: own name'; failed=1; }
 
-completes 'save |shutdown |snapshot-create |snapshot-delete |snapshot-info |snapshot-list |snapshot-revert ' s
+completes 'save |shutdown |snapshot-create |snapshot-delete |snapshot-info |snapshot-list |snapshot-redefine |snapshot-revert ' s
 completes 'list ' l
 completes 'snapshot-create ' snapshot-c
 completes 'snapshot-info ' -v snapshot-i
@@ -79,6 +79,10 @@ completes 'two\ words' snapshot-revert web1 'two\ w'
 completes 'before' snapshot-info --json web1 b
 completes 'of-the-off' snapshot-delete 'off\ one' o
 completes '' snapshot-info web1 before ''
+completes '--current' snapshot-redefine --c
+touch "$tmp/a file.xml"
+completes "$tmp/a file.xml" snapshot-redefine web1 "$tmp/a"
+completes '' snapshot-redefine web1 x.xml "$tmp/a"
 completes '' snapshot-list web1 b
 
 # Loaded a second time, it doesn't call itself.
@@ -92,6 +96,6 @@ if [ ! -e /usr/share/bash-completion/completions/xl ] &&
     got=$(bash --norc -c '. "$1"; COMP_WORDS=(xl s); COMP_CWORD=1
                           _xl_snapshot xl s xl; echo "${#COMPREPLY[@]}"' \
               - "$top/tools/xl/xl-snapshot.bash")
-    [ "$got" = 5 ] || { echo "FAIL: alone: $got"; failed=1; }
+    [ "$got" = 6 ] || { echo "FAIL: alone: $got"; failed=1; }
 fi
 exit $failed

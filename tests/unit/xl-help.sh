@@ -26,7 +26,7 @@ in_manual() {
 }
 
 for c in snapshot-create snapshot-list snapshot-info snapshot-revert \
-         snapshot-delete; do
+         snapshot-delete snapshot-redefine; do
     if ! diff <(in_manual $c) <(in_help $c); then
         fail "$c: manual (<) and --help (>) differ"
     fi

@@ -140,6 +140,26 @@ int xlu_snapshot_delete(xlu_snapshot_catalogue *cat, const char *name,
                         const xlu_snapshot_delete_args *args,
                         const libxl_snapshot_how *how);
 
+typedef struct {
+    bool current;               /* it becomes the current one */
+} xlu_snapshot_redefine_args;
+
+/*
+ * libvirt's <domainsnapshot> into the catalogue: a snapshot that is not in it
+ * yet, with its data where the document says, or new texts and another
+ * parent for one that is. `from` names the document in sentences. ERROR_INVAL:
+ * it isn't valid by libvirt's schema, or its name can't be one;
+ * NOT_POSSIBLE: it is of another domain, or changes what can't change;
+ * SNAPSHOT_NOT_FOUND: its parent isn't there.
+ * *incomplete: it is in the catalogue, but not all that it names is there,
+ * or is of a kind that can't be reverted to; the log says what.
+ */
+int xlu_snapshot_redefine(xlu_snapshot_catalogue *cat, const char *from,
+                          const char *xml, size_t len,
+                          const xlu_snapshot_redefine_args *args,
+                          const libxl_snapshot_how *how,
+                          const xlu_snapshot **out, bool *incomplete);
+
 /*
  * Finishes or undoes what the journal holds; 0 and *what_out NULL if there
  * was nothing. *what_out: one sentence that says what was done, malloc'ed.

@@ -188,16 +188,6 @@ static int take(creation *c)
     return rc;
 }
 
-static int put_config(creation *c)
-{
-    char *file = xluss__file_name(c->s.name, ".config");
-    int rc = xluss__file_put(c->cat->lg, &c->cat->snaps, file,
-                             c->config_json, strlen(c->config_json), true);
-
-    free(file);
-    return rc;
-}
-
 static void note_state(creation *c)
 {
     libxl_domain_snapshot_args *args = &c->s.args;
@@ -222,7 +212,7 @@ static int store(creation *c)
     if (!c->in->disk_only)
         rc = xluss__image_seal(&c->image, &c->s.memory);
     if (rc) goto out;
-    rc = put_config(c);
+    rc = xluss__store_config(cat, c->s.name, c->config_json);
     if (rc) goto out;
     rc = xluss__store_xml(cat, &c->s, true);
     if (rc) goto out;

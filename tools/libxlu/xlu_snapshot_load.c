@@ -70,8 +70,8 @@ static bool load_json(xlu_snapshot_catalogue *cat, const char *file,
     int rc;
 
     xlu_snapshot_init(&e->s);
-    rc = xluss__file_get(cat->lg, &cat->snaps, file, XLUSS__DOCUMENT_MAX,
-                         &text, &len);
+    rc = xluss__file_get(cat->lg, &cat->snaps, file, XLUSS__JSON_MAX, &text,
+                         &len);
     if (rc)
         return false;
     rc = strlen(text) == len ? xlu_snapshot_from_json(cat->ctx, &e->s, text)

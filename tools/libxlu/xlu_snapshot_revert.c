@@ -452,6 +452,11 @@ int xlu_snapshot_revert(xlu_snapshot_catalogue *cat, const char *name,
     rc = xlu_snapshot_get(cat, name, &s);
     if (rc)
         return rc;
+    if (s->no_revert) {
+        LOG(cat->lg, ERROR, "domain %s, snapshot %s: no revert is possible: "
+            "%s", cat->dom.name, name, s->no_revert);
+        return LIBXL_SNAPSHOT_ERROR_NOT_POSSIBLE;
+    }
     xluss__op_init(&op, cat, XLU_SNAPSHOT_OPERATION_REVERT, name, how);
     rc = revert(&op, s, args ? args : &none);
     xluss__op_dispose(&op);

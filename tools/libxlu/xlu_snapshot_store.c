@@ -238,6 +238,12 @@ int xluss__store_xml(xlu_snapshot_catalogue *cat, const xlu_snapshot *s,
     return rc;
 }
 
+int xluss__store_config(xlu_snapshot_catalogue *cat, const char *name,
+                        const char *json)
+{
+    return put_named(cat, name, ".config", json, true);
+}
+
 int xluss__store_current(xlu_snapshot_catalogue *cat, const char *name)
 {
     char *text;
@@ -254,7 +260,7 @@ int xluss__store_current(xlu_snapshot_catalogue *cat, const char *name)
     return rc;
 }
 
-static int drop_named(xlu_snapshot_catalogue *cat, const char *name,
+int xluss__drop_named(xlu_snapshot_catalogue *cat, const char *name,
                       const char *suffix)
 {
     char *file = xluss__file_name(name, suffix);
@@ -270,7 +276,7 @@ int xluss__drop_files(xlu_snapshot_catalogue *cat, const char *name,
     int rc;
 
     /* Without its JSON a snapshot isn't there any more. */
-    rc = drop_named(cat, name, ".json");
+    rc = xluss__drop_named(cat, name, ".json");
     if (rc) goto out;
     rc = xluss__dir_sync(cat->lg, &cat->snaps);
     if (rc) goto out;
@@ -278,9 +284,9 @@ int xluss__drop_files(xlu_snapshot_catalogue *cat, const char *name,
         rc = xluss__image_drop_path(cat, name, memory_path);
         if (rc) goto out;
     }
-    rc = drop_named(cat, name, ".config");
+    rc = xluss__drop_named(cat, name, ".config");
     if (rc) goto out;
-    rc = drop_named(cat, name, ".xml");
+    rc = xluss__drop_named(cat, name, ".xml");
     if (rc) goto out;
     rc = xluss__dir_sync(cat->lg, &cat->snaps);
 out:

@@ -13,9 +13,7 @@
 #include <libxml/xmlreader.h>
 #include <libxml/xmlwriter.h>
 
-#include "xluss.h"
-
-#define XML_DEPTH_MAX 64
+#include "xluss_xml.h"
 
 /* --- writing --- */
 
@@ -48,29 +46,10 @@ static bool nested(xmlTextWriter *w, const char *outer, const char *inner,
     return begin(w, outer) && element(w, inner, text) && end(w);
 }
 
-/* (ioemu:)?(fd|hd|sd|vd|xvd|ubd)[a-zA-Z0-9_]+ */
-static bool is_target(const char *vdev)
-{
-    static const char *const kinds[] = { "fd", "hd", "sd", "vd", "xvd",
-                                         "ubd" };
-    const char *rest;
-    size_t i;
-
-    for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        if (strncmp(vdev, kinds[i], strlen(kinds[i])))
-            continue;
-        rest = vdev + strlen(kinds[i]);
-        return *rest && !rest[strspn(rest, "abcdefghijklmnopqrstuvwxyz"
-                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789_")];
-    }
-    return false;
-}
-
 /* NULL: libvirt has no name for it. */
 static const char *disk_name(const libxl_device_disk *d)
 {
-    if (d->vdev && is_target(d->vdev))
+    if (d->vdev && xluss__xml_is_target(d->vdev))
         return d->vdev;
     if (d->pdev_path && d->pdev_path[0] == '/' && d->pdev_path[1])
         return d->pdev_path;
@@ -205,6 +184,13 @@ static const char *problem(const xlu_snapshot *s, const char **which)
     return wrong;
 }
 
+/* Of one that was redefined: the document that it came from, kept. */
+static char *with_kept(const xlu_snapshot *s, const char *ours)
+{
+    return s->document ? xluss__xml_merge(ours, s->document)
+                       : xluss__strdup(ours);
+}
+
 int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
                      char **text_out)
 {
@@ -225,11 +211,13 @@ int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
     rc = w && document(w, s) && xmlTextWriterFlush(w) >= 0 ? 0 : ERROR_NOMEM;
     if (w)
         xmlFreeTextWriter(w);
-    if (rc)
+    if (!rc)
+        *text_out = with_kept(s, (const char *)xmlBufferContent(buffer));
+    if (!*text_out) {
         LOG(lg, ERROR, "snapshot %s: libxml2 could not write its XML",
             s->name);
-    else
-        *text_out = xluss__strdup((const char *)xmlBufferContent(buffer));
+        rc = rc ? rc : ERROR_FAIL;
+    }
     if (buffer)
         xmlBufferFree(buffer);
     return rc;
@@ -258,7 +246,7 @@ static const char *look(xmlTextReader *r, char **name)
         return "has a document type, which is not allowed";
     if (type == XML_READER_TYPE_ENTITY_REFERENCE)
         return "has an entity, which is not allowed";
-    if (depth > XML_DEPTH_MAX)
+    if (depth > XLUSS__XML_DEPTH_MAX)
         return "is nested too deeply";
     if (type != XML_READER_TYPE_ELEMENT || !here)
         return NULL;

@@ -16,7 +16,8 @@
 
 #include "xlu_snapshot.h"
 
-#define XLUSS__DOCUMENT_MAX (1u << 20)      /* bytes of one JSON or XML */
+#define XLUSS__DOCUMENT_MAX (1u << 20)      /* bytes of one XML */
+#define XLUSS__JSON_MAX     (4u << 20)      /* bytes of one JSON */
 #define XLUSS__CONFIG_MAX   (16u << 20)     /* bytes of a domain config */
 #define XLUSS__PATH_MAX     4096
 
@@ -134,6 +135,12 @@ xluss__entry *xluss__find(xlu_snapshot_catalogue *cat, const char *name);
 int xluss__store_json(xlu_snapshot_catalogue *cat, xlu_snapshot *s);
 int xluss__store_xml(xlu_snapshot_catalogue *cat, const xlu_snapshot *s,
                      bool lazy);
+/* Writes NAME.config. */
+int xluss__store_config(xlu_snapshot_catalogue *cat, const char *name,
+                        const char *json);
+/* Removes the file, if it is there. */
+int xluss__drop_named(xlu_snapshot_catalogue *cat, const char *name,
+                      const char *suffix);
 /* name NULL: none is current from now on. */
 int xluss__store_current(xlu_snapshot_catalogue *cat, const char *name);
 /* Removes NAME.json first, then the rest. memory_path NULL: none. */
@@ -196,6 +203,9 @@ int xluss__image_drop(xluss__image *im);
  * the catalogue gives it, and only if it begins as an image does. */
 int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
                            const char *path);
+/* Size and hash of one that somebody else wrote; fd stays where it is. */
+int xluss__image_measure(xentoollog_logger *lg, int fd,
+                         xlu_snapshot_memory *m);
 /* Checks size, hash and header. *fd_out is where the stream begins. */
 int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
                       int *fd_out, char **config_json_out);

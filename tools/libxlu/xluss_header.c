@@ -56,9 +56,21 @@ int xluss__header_write(xentoollog_logger *lg, int fd, const char *path,
     return xluss__rc(e);
 }
 
+/* How libvirt's drivers begin theirs. */
+static bool begins(const struct header *h, const char *magic)
+{
+    return !memcmp(h->magic, magic, strlen(magic));
+}
+
 /* NULL, or what is wrong. */
 static const char *check(const struct header *h)
 {
+    if (begins(h, "LibvirtQemud"))
+        return "is a memory image of libvirt's QEMU driver: Xen can't "
+               "restore it";
+    if (begins(h, "libvirt-xml\n"))
+        return "is a memory image of libvirt's Xen driver: only libvirt "
+               "can restore it (virsh restore)";
     if (memcmp(h->magic, MAGIC, sizeof(h->magic)))
         return "is not a memory image: it doesn't begin as one";
     if (h->byte_order == ORDER_SWAPPED)

@@ -310,6 +310,22 @@ static int check_content(xentoollog_logger *lg, const xlu_snapshot *s,
     return 0;
 }
 
+int xluss__image_measure(xentoollog_logger *lg, int fd,
+                         xlu_snapshot_memory *m)
+{
+    struct stat st;
+    char text[17];
+    int e = fstat(fd, &st) ? errno : hash_file(fd, st.st_size, text);
+
+    if (e) {
+        LOGEV(lg, ERROR, e, "reading memory image %s", m->path);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    m->size = st.st_size;
+    xluss__replace(&m->xxh64, text);
+    return 0;
+}
+
 int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
                       int *fd_out, char **config_json_out)
 {

@@ -93,6 +93,9 @@ _xl_snapshot_arguments()
                                       "$command")
     elif ((${#operands[@]} == 0)); then
         _xl_snapshot_match "$cur" < <(_xl_snapshot_domains "$program")
+    elif ((${#operands[@]} == 1)) && [[ $command == snapshot-redefine ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     elif ((${#operands[@]} == 1)) &&
          [[ $command != snapshot-create && $command != snapshot-list ]]; then
         _xl_snapshot_match "$cur" < <("$program" snapshot-list --name \
@@ -104,7 +107,7 @@ _xl_snapshot()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} at=1 i
     local ours="snapshot-create snapshot-list snapshot-info snapshot-revert
-                snapshot-delete"
+                snapshot-delete snapshot-redefine"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

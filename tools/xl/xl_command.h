@@ -36,6 +36,8 @@ int xl_list_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_info_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_revert_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_delete_main(const struct xl_globals *globals, int argc, char **argv);
+int xl_redefine_main(const struct xl_globals *globals, int argc,
+                     char **argv);
 int xl_recover_main(const struct xl_globals *globals, int argc, char **argv);
 
 #endif /* XL_COMMAND_H */

@@ -28,7 +28,7 @@ static void fill_disk(char **row, const libxl_disk_snapshot *d)
 
     row[0] = xl_print_safe(d->device.vdev);
     row[1] = xl_strdup(libxl_disk_snapshot_kind_to_string(d->kind));
-    row[2] = is_left_out(d) ? NULL : xl_size(d->size);
+    row[2] = is_left_out(d) || !d->size ? NULL : xl_size(d->size);
     row[3] = format ? xl_strdup(format) : NULL;
     row[4] = d->device.pdev_path ? xl_print_safe(d->device.pdev_path) : NULL;
 }
@@ -130,11 +130,14 @@ void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
         field(f, "Image:", s->memory.path);
         field(f, "XXH64:", s->memory.xxh64);
     }
+    if (s->no_revert)
+        field(f, "No revert:", s->no_revert);
     field(f, "Xen:", s->xen_version);
     field(f, "Made by:", s->tool_version);
     print_disks(f, &s->args);
     print_description(f, s->description);
-    print_commands(f, s, domain);
+    if (!s->no_revert)
+        print_commands(f, s, domain);
     free(created);
     free(size);
 }

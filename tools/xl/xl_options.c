@@ -9,12 +9,14 @@
 
 const char *const xl_operands_domain[] = { "DOMAIN", NULL };
 const char *const xl_operands_name[] = { "DOMAIN", "NAME", NULL };
+const char *const xl_operands_file[] = { "DOMAIN", "FILE", NULL };
 
 enum {
     OPT_NAME = XL_OPT_OWN, OPT_LIVE, OPT_INTERNAL, OPT_EXTERNAL, OPT_PATH,
     OPT_DISK_ONLY, OPT_QUIESCE, OPT_DISK, OPT_COMPRESS, OPT_PAUSED,
     OPT_DESCRIPTION, OPT_WAIT, OPT_JSON, OPT_TREE, OPT_XML, OPT_RUNNING,
     OPT_FORCE, OPT_NO_SAFETY, OPT_CHILDREN, OPT_CHILDREN_ONLY,
+    OPT_CURRENT,
 };
 
 /*
@@ -82,6 +84,13 @@ const struct xl_option xl_delete_table[] = {
       "delete the snapshot and all snapshots below it" },
     { OPT_CHILDREN_ONLY, 0, "children-only", NULL,
       "delete the snapshots below it only" },
+    WAIT_OPTION,
+    { 0 },
+};
+
+const struct xl_option xl_redefine_table[] = {
+    { OPT_CURRENT, 0, "current", NULL,
+      "make it the current snapshot" },
     WAIT_OPTION,
     { 0 },
 };
@@ -310,5 +319,35 @@ int xl_delete_parse(int argc, char **argv, struct xl_delete_options *out,
     if (!status && !*help)
         status = exclude(problem, out->children, "children",
                          out->children_only, "children-only");
+    return status;
+}
+
+static int redefine_set(void *user, int id, const char *value,
+                        struct xl_problem *problem)
+{
+    struct xl_redefine_options *o = user;
+
+    (void)value;
+    (void)problem;
+    switch (id) {
+    case OPT_CURRENT: o->current = true; break;
+    case OPT_WAIT:    o->wait = true; break;
+    }
+    return 0;
+}
+
+int xl_redefine_parse(int argc, char **argv, struct xl_redefine_options *out,
+                      bool *help, struct xl_problem *problem)
+{
+    const struct xl_grammar grammar = {
+        xl_operands_file, xl_redefine_table, redefine_set,
+    };
+    const char *operands[2] = { NULL, NULL };
+    int status;
+
+    memset(out, 0, sizeof(*out));
+    status = xl_parse(&grammar, argc, argv, out, operands, help, problem);
+    out->domain = operands[0];
+    out->file = operands[1];
     return status;
 }

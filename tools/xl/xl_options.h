@@ -94,9 +94,16 @@ struct xl_delete_options {
     bool children, children_only, wait;
 };
 
+struct xl_redefine_options {
+    const char *domain, *file;
+    bool current, wait;
+};
+
 extern const struct xl_option xl_create_table[], xl_list_table[],
-       xl_info_table[], xl_revert_table[], xl_delete_table[];
-extern const char *const xl_operands_domain[], *const xl_operands_name[];
+       xl_info_table[], xl_revert_table[], xl_delete_table[],
+       xl_redefine_table[];
+extern const char *const xl_operands_domain[], *const xl_operands_name[],
+       *const xl_operands_file[];
 
 /* As xl_parse. The structs are filled from zero. */
 int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
@@ -110,5 +117,7 @@ int xl_revert_parse(int argc, char **argv, struct xl_revert_options *out,
                     bool *help, struct xl_problem *problem);
 int xl_delete_parse(int argc, char **argv, struct xl_delete_options *out,
                     bool *help, struct xl_problem *problem);
+int xl_redefine_parse(int argc, char **argv, struct xl_redefine_options *out,
+                      bool *help, struct xl_problem *problem);
 
 #endif /* XL_OPTIONS_H */
