@@ -255,6 +255,8 @@ static void not_there(void **state)
                      "not a regular file");
     check_incomplete(DOC("<memory snapshot='internal'/><disks/>"),
                      "as QEMU keeps it");
+    check_incomplete(DOC("<memory file='C:\\a.mem'/><disks/>"),
+                     "a path of another system");
     check_incomplete(DISKS("<disk name='xvda' snapshot='internal'/>"),
                      "not all that it names is there");
     check_incomplete(DISKS("<disk name='vdz' snapshot='internal'/>"),

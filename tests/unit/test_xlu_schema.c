@@ -356,10 +356,92 @@ static void random_documents(void **state)
     assert_true(num_kept >= num_valid / 2);
 }
 
+/* --- what is made here --- */
+
+static const char *pick(const char *const *from, size_t num)
+{
+    return from[rand() % num];
+}
+#define PICK(a) pick(a, sizeof(a) / sizeof(*(a)))
+
+static char *maybe(const char *s)
+{
+    return s ? strdup(s) : NULL;
+}
+
+static void make_disk(libxl_disk_snapshot *d)
+{
+    static const char *const vdevs[] = {
+        "xvda", "hdb", "sda1", "d1p2", "xvd", "", "ioemu:hda", "xvd\xc3\xbc",
+    };
+    static const char *const paths[] = {
+        "/img/a b.qcow2", "/", "relative", "", "/a\nb", "/\xc3\xbc&<'\"",
+        NULL,
+    };
+
+    libxl_disk_snapshot_init(d);
+    libxl_disk_snapshot_init_kind(d, rand() % 6);
+    d->device.vdev = maybe(PICK(vdevs));
+    d->device.pdev_path = maybe(PICK(paths));
+    if (d->kind != LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL)
+        return;
+    d->u.external.external_format = rand() % 8;
+    d->u.external.external_path = maybe(PICK(paths));
+}
+
+static void make(xlu_snapshot *s)
+{
+    static const char *const names[] = { "a", " a", "a b&<\"'>", "\xc3\xbc" };
+    static const char *const texts[] = { "", "\n", "]]>", "<a>&amp;", NULL };
+    static const char *const paths[] = { "/m", "/a/b c.mem", NULL };
+    int i;
+
+    xlu_snapshot_init(s);
+    s->name = strdup(PICK(names));
+    s->description = maybe(PICK(texts));
+    s->parent = rand() % 2 ? strdup(PICK(names)) : NULL;
+    s->domain_uuid = strdup(FAKE_UUID);
+    s->state = rand() % 7;
+    s->creation_time = rand();
+    s->memory.path = maybe(PICK(paths));
+    s->args.num_disks = rand() % 5;
+    s->args.disks = calloc(5, sizeof(*s->args.disks));
+    for (i = 0; i < s->args.num_disks; i++)
+        make_disk(&s->args.disks[i]);
+}
+
+/* Every one is valid by both schemas, and is read here as well. */
+static void own_documents(void **state)
+{
+    xlu_snapshot s;
+    xmlDoc *doc;
+    char *out;
+    size_t j;
+    int i;
+
+    (void)state;
+    srand(1);
+    for (i = 0; i < DOCUMENTS; i++) {
+        make(&s);
+        assert_int_equal(xluss__xml_write(fake_logger(), &s, &out), 0);
+        for (j = 0; j < 2; j++)
+            if (schemas[j].rng && !valid(&schemas[j], out))
+                fail_msg("not valid by %s: %s", schemas[j].variable, out);
+        fake_log_clear();
+        if (xluss__xml_accept(fake_logger(), "x", out, strlen(out), &doc))
+            fail_msg("%s%s", fake_log(), out);
+        check_order(xmlDocGetRootElement(doc));
+        xmlFreeDoc(doc);
+        free(out);
+        xlu_snapshot_dispose(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_documents),
+        cmocka_unit_test(own_documents),
     };
     int r = cmocka_run_group_tests(tests, set_up, tear_down);
 

@@ -51,7 +51,7 @@ static const char *disk_name(const libxl_device_disk *d)
 {
     if (d->vdev && xluss__xml_is_target(d->vdev))
         return d->vdev;
-    if (d->pdev_path && d->pdev_path[0] == '/' && d->pdev_path[1])
+    if (d->pdev_path && xluss__xml_is_path(d->pdev_path))
         return d->pdev_path;
     return NULL;
 }
@@ -81,8 +81,9 @@ static bool external(xmlTextWriter *w, const libxl_disk_snapshot *d)
     if (driver && !(begin(w, "driver") && attribute(w, "type", driver) &&
                     end(w)))
         return false;
-    return !path || (begin(w, "source") && attribute(w, "file", path) &&
-                     end(w));
+    if (!path || !xluss__xml_is_path(path))
+        return true;
+    return begin(w, "source") && attribute(w, "file", path) && end(w);
 }
 
 static bool disk(xmlTextWriter *w, const libxl_disk_snapshot *d)
@@ -159,7 +160,7 @@ static bool document(xmlTextWriter *w, const xlu_snapshot *s)
            end(w);
 }
 
-/* The one text or path in s that XML can't hold, and why. */
+/* The one text or path in s that XML or the schema can't hold, and why. */
 static const char *problem(const xlu_snapshot *s, const char **which)
 {
     const char *texts[] = { s->name, s->description, s->parent,
@@ -171,6 +172,10 @@ static const char *problem(const xlu_snapshot *s, const char **which)
     for (i = 0; i < sizeof(texts) / sizeof(*texts) && !wrong; i++)
         if (texts[i])
             wrong = xluss__text_problem(*which = texts[i]);
+    if (!wrong && s->memory.path && !xluss__xml_is_path(s->memory.path)) {
+        *which = s->memory.path;
+        wrong = "is not an absolute path in one line";
+    }
     for (j = 0; j < s->args.num_disks && !wrong; j++) {
         const libxl_disk_snapshot *d = &s->args.disks[j];
 

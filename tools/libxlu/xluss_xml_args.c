@@ -114,6 +114,18 @@ static void all_internal(libxl_ctx *ctx, const libxl_domain_config *config,
     }
 }
 
+static char *memory_elsewhere(const xmlNode *root)
+{
+    char *path = xluss__xml_value(xluss__xml_child(root, "memory"), "file");
+    const char *why = path
+        ? "its memory image has a path of another system"
+        : "its memory is inside a disk's image, as QEMU keeps it, which Xen "
+          "can't restore";
+
+    free(path);
+    return xluss__strdup(why);
+}
+
 void xluss__xml_args(libxl_ctx *ctx, xmlDoc *doc,
                      const libxl_domain_config *config, xlu_snapshot *s)
 {
@@ -125,9 +137,7 @@ void xluss__xml_args(libxl_ctx *ctx, xmlDoc *doc,
     libxl_defbool_set(&s->args.paused,
                       s->state == XLU_SNAPSHOT_STATE_PAUSED);
     if (xluss__xml_has_memory(root) && !s->memory.path)
-        s->no_revert = xluss__strdup("its memory is inside a disk's image, "
-                                     "as QEMU keeps it, which Xen can't "
-                                     "restore");
+        s->no_revert = memory_elsewhere(root);
     if (!disks)
         all_internal(ctx, config, s);
     for (n = disks ? disks->children : NULL; n; n = n->next)

@@ -88,6 +88,17 @@ bool xluss__xml_has_memory(const xmlNode *root)
     return has;
 }
 
+/* The schema has paths of other systems, too; they lead nowhere. */
+static char *read_memory(const xmlNode *root)
+{
+    char *path = xluss__xml_value(xluss__xml_child(root, "memory"), "file");
+
+    if (!path || path[0] == '/')
+        return path;
+    free(path);
+    return NULL;
+}
+
 int xluss__xml_fields(xentoollog_logger *lg, const char *from, xmlDoc *doc,
                       xlu_snapshot *s)
 {
@@ -103,8 +114,7 @@ int xluss__xml_fields(xentoollog_logger *lg, const char *from, xmlDoc *doc,
         return rc;
     s->description = xluss__xml_text(root, "description");
     read_state(root, s);
-    s->memory.path = xluss__xml_value(xluss__xml_child(root, "memory"),
-                                      "file");
+    s->memory.path = read_memory(root);
     s->document = xluss__xml_dump(root);
     return s->document ? 0 : ERROR_NOMEM;
 }
