@@ -67,12 +67,25 @@ void fake_log_clear(void)
     log_text[0] = '\0';
 }
 
-/* libxl's JSON functions want of a ctx its first member only, the logger. */
+/* libxl's JSON functions want of a ctx its first members only: the logger,
+ * and what says that memory is the caller's (else libxl keeps a list of all
+ * of it, and searches that each time). */
 libxl_ctx *fake_ctx(void)
 {
-    static struct { xentoollog_logger *lg; char rest[1 << 16]; } ctx;
+    static struct {
+        xentoollog_logger *lg;
+        void *xch, *xsh;
+        struct {
+            int alloc_maxsize;
+            void **alloc_ptrs;
+            void *owner;
+        } nogc;
+        char rest[1 << 16];
+    } ctx;
 
     ctx.lg = &logger;
+    ctx.nogc.alloc_maxsize = -1;
+    ctx.nogc.owner = &ctx;
     return (libxl_ctx *)&ctx;
 }
 

@@ -362,14 +362,29 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Most maps are small, and there are very many of them. */
+#define SMALL_MAP 16
+
+static bool small_map_has_twins(yajl_val v)
+{
+    const char **names = v->u.object.keys;
+    size_t i, j, n = v->u.object.len;
+
+    for (i = 1; i < n; i++)
+        for (j = 0; j < i; j++)
+            if (!strcmp(names[i], names[j]))
+                return true;
+    return false;
+}
+
 static bool map_has_twins(yajl_val v)
 {
     size_t i, n = v->u.object.len;
     const char **names;
     bool twins = false;
 
-    if (n < 2)
-        return false;
+    if (n <= SMALL_MAP)
+        return small_map_has_twins(v);
     names = must(malloc(n * sizeof(*names)));
     memcpy(names, v->u.object.keys, n * sizeof(*names));
     qsort(names, n, sizeof(*names), by_name);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxml/xmlreader.h>
+#include <libxml/SAX2.h>
+#include <libxml/parser.h>
 #include <libxml/xmlwriter.h>
 
 #include "xluss_xml.h"
@@ -230,74 +231,112 @@ int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
 
 /* --- reading --- */
 
-static void ignore(void *arg, const char *message,
-                   xmlParserSeverities severity, xmlTextReaderLocatorPtr at)
+/*
+ * The name alone, of each of perhaps ten thousand documents: no tree is made
+ * of them.
+ */
+struct reading {
+    xmlParserCtxt *ctxt;
+    const char *wrong;          /* what ended it; NULL: nothing */
+    int line;
+    int depth;
+    bool in_name;
+    char *name;
+};
+
+static void stop(struct reading *r, const char *wrong)
 {
-    (void)arg;
-    (void)message;
-    (void)severity;
-    (void)at;
+    if (r->wrong)
+        return;
+    r->wrong = wrong;
+    r->line = xmlSAX2GetLineNumber(r->ctxt);
+    xmlStopParser(r->ctxt);
 }
 
-/* What is wrong at this node; NULL: nothing. */
-static const char *look(xmlTextReader *r, char **name)
+static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix,
+                     const xmlChar *uri, int num_ns, const xmlChar **ns,
+                     int num_attr, int num_default, const xmlChar **attr)
 {
-    int depth = xmlTextReaderDepth(r);
-    int type = xmlTextReaderNodeType(r);
-    const char *here = (const char *)xmlTextReaderConstLocalName(r);
-    xmlChar *text;
+    struct reading *r = arg;
 
-    if (type == XML_READER_TYPE_DOCUMENT_TYPE)
-        return "has a document type, which is not allowed";
-    if (type == XML_READER_TYPE_ENTITY_REFERENCE)
-        return "has an entity, which is not allowed";
-    if (depth > XLUSS__XML_DEPTH_MAX)
-        return "is nested too deeply";
-    if (type != XML_READER_TYPE_ELEMENT || !here)
-        return NULL;
-    if (depth == 0 && strcmp(here, "domainsnapshot"))
-        return "is not a <domainsnapshot>";
-    if (depth == 1 && !strcmp(here, "name")) {
-        text = xmlTextReaderReadString(r);
-        free(*name);
-        *name = xluss__strdup(text ? (const char *)text : "");
-        xmlFree(text);
+    (void)prefix, (void)uri, (void)num_ns, (void)ns;
+    (void)num_attr, (void)num_default, (void)attr;
+    if (r->depth == 0 && strcmp((const char *)name, "domainsnapshot"))
+        stop(r, "is not a <domainsnapshot>");
+    r->in_name = r->depth == 1 && !strcmp((const char *)name, "name");
+    if (r->in_name)
+        xluss__replace(&r->name, "");
+    if (++r->depth > XLUSS__XML_DEPTH_MAX)
+        stop(r, "is nested too deeply");
+}
+
+static void on_end(void *arg, const xmlChar *name, const xmlChar *prefix,
+                   const xmlChar *uri)
+{
+    struct reading *r = arg;
+
+    (void)name, (void)prefix, (void)uri;
+    r->depth--;
+    r->in_name = false;
+}
+
+static void on_text(void *arg, const xmlChar *text, int len)
+{
+    struct reading *r = arg;
+    char *longer;
+
+    if (!r->in_name)
+        return;
+    longer = xluss__asprintf("%s%.*s", r->name, len, (const char *)text);
+    free(r->name);
+    r->name = longer;
+}
+
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *public,
+                       const xmlChar *system)
+{
+    (void)name, (void)public, (void)system;
+    stop(arg, "has a document type, which is not allowed");
+}
+
+static const char *read_name(struct reading *r, const char *text, size_t len)
+{
+    const xmlError *e;
+
+    r->ctxt = xmlNewParserCtxt();
+    if (!r->ctxt)
+        return "could not be read: out of memory";
+    *r->ctxt->sax = (xmlSAXHandler){
+        .initialized = XML_SAX2_MAGIC, .startElementNs = on_start,
+        .endElementNs = on_end, .characters = on_text,
+        .cdataBlock = on_text, .internalSubset = on_doctype,
+    };
+    r->ctxt->userData = r;
+    xmlFreeDoc(xmlCtxtReadMemory(r->ctxt, text, len, NULL, NULL,
+                                 XML_PARSE_NONET | XML_PARSE_NOERROR |
+                                 XML_PARSE_NOWARNING));
+    e = xmlCtxtGetLastError(r->ctxt);
+    if (!r->wrong && !r->ctxt->wellFormed) {
+        r->wrong = "is not well-formed XML";
+        r->line = e ? e->line : 0;
     }
-    return NULL;
+    xmlFreeParserCtxt(r->ctxt);
+    return r->wrong ? r->wrong : r->name ? NULL : "has no <name>";
 }
 
 int xluss__xml_read(xentoollog_logger *lg, const char *path,
                     const char *text, size_t len, char **name_out)
 {
-    xmlTextReader *r = NULL;
-    const char *wrong = NULL;
-    char *name = NULL;
-    int got = -1;
+    struct reading r = { 0 };
+    const char *wrong = len > XLUSS__DOCUMENT_MAX ? "is too large"
+                                                  : read_name(&r, text, len);
 
     *name_out = NULL;
-    if (len > XLUSS__DOCUMENT_MAX)
-        wrong = "is too large";
-    else
-        r = xmlReaderForMemory(text, len, NULL, NULL, XML_PARSE_NONET |
-                               XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (r) {
-        xmlTextReaderSetErrorHandler(r, ignore, NULL);
-        while (!wrong && (got = xmlTextReaderRead(r)) == 1)
-            wrong = look(r, &name);
+    if (!wrong) {
+        *name_out = r.name;
+        return 0;
     }
-    if (!wrong && got < 0)
-        wrong = "is not well-formed XML";
-    if (!wrong && !name)
-        wrong = "has no <name>";
-    if (wrong)
-        LOG(lg, WARN, "%s %s (near line %d)", path, wrong,
-            r ? xmlTextReaderGetParserLineNumber(r) : 0);
-    if (r)
-        xmlFreeTextReader(r);
-    if (wrong) {
-        free(name);
-        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
-    }
-    *name_out = name;
-    return 0;
+    LOG(lg, WARN, "%s %s (near line %d)", path, wrong, r.line);
+    free(r.name);
+    return LIBXL_SNAPSHOT_ERROR_DAMAGED;
 }

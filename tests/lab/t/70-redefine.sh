@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# A snapshot's XML outlives the catalogue: what was exported makes the
+# snapshot known again, and a revert to it works.
+
+name=xml
+
+need "a guest" guest_create $name pv 256M
+guest_wait_ticks $name 2
+tick=$(guest_tick $name)
+check "snapshot-create" xl snapshot-create -n s1 $name ||
+    { show_logs $name; return 0; }
+xl snapshot-info --xml $name s1 > /tmp/s1.xml
+check "the document is XML" xmllint --noout /tmp/s1.xml
+folder=$catalogue/$(uuid_of $name)
+rm -f "$folder"/current "$folder"/snapshots/s1.{json,xml,config}
+check_equal "nothing is known of it" "" "$(xl snapshot-list --name $name)"
+
+check "snapshot-redefine" xl snapshot-redefine --current $name /tmp/s1.xml
+check_equal "it is current" s1 "$(xl snapshot-list --json $name |
+    jq -r '.[] | select(.current).name')"
+check_equal "the same document" "$(cat /tmp/s1.xml)" \
+    "$(xl snapshot-info --xml $name s1)"
+
+guest_wait_ticks $name 4
+guest_mark $name
+check "snapshot-revert" xl snapshot-revert $name s1 ||
+    { show_logs $name; return 0; }
+check "ticks on" guest_wait_ticks $name 2
+first=$(guest_back_at $name)
+[ "$first" -ge "$tick" ] && [ "$first" -le $((tick + 10)) ] &&
+    ok "from the snapshot's tick" ||
+    fail "from the snapshot's tick" "$tick, $first"
+check "memory and disks agree" guest_check $name
+going "after the revert" $name
+
+# What is no longer there is said, and the rest is kept.
+mv "$folder"/snapshots/s1.mem /tmp/s1.mem
+rm -f "$folder"/snapshots/s1.{json,xml,config}
+rc=0
+out=$(xl snapshot-redefine $name /tmp/s1.xml 2>&1) || rc=$?
+check_equal "exit status without the memory image" 8 $rc
+check "the image is named" grep -q s1.mem <<< "$out"
+mv /tmp/s1.mem "$folder"/snapshots/s1.mem
+
+# Edited: a text; and what can't change.
+sed 's|<state>|<description>edited</description>&|' /tmp/s1.xml |
+    xl snapshot-redefine $name - > /dev/null &&
+    ok "by standard input" || fail "by standard input"
+check "the new text" grep -q edited <<< "$(xl snapshot-info $name s1)"
+check "snapshot-delete" xl snapshot-delete $name s1
+check "runs on" guest_wait_ticks $name 2
+nothing_left "nothing is left behind" $name
+guest_destroy $name
+clean_images "the images are clean" $name
