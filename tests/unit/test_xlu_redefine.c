@@ -266,7 +266,7 @@ static void not_there(void **state)
     check_incomplete(DISKS("<disk name='xvda' snapshot='manual'/>"),
                      "disk xvda is kept by other means");
     check_incomplete(DISKS("<disk name='xvda'><source file='/o'/></disk>"),
-                     "disk xvda is kept in an overlay");
+                     "disk xvda has an overlay");
     check_incomplete(DOC(""), "not all that it names is there");
     fake->running = false;
     must(redefine(DISKS("")));
@@ -328,6 +328,39 @@ static void disks_by_path(void **state)
         xlu_snapshot_close(cat);
         run_shell("rm -rf %s/*", root);
     }
+}
+
+/* The file that was frozen for the snapshot is beside the disk's. */
+static void overlays(void **state)
+{
+    xlu_snapshot_catalogue *cat;
+    const xlu_snapshot *s;
+    char *text;
+
+    (void)state;
+    fake->running = false;
+    run_shell("touch %s/d.qcow2.a", root);
+    if (asprintf(&text, "<domainsnapshot><name>a</name><memory snapshot='no'/>"
+                 "<disks><disk name='xvda' type='file'><source file="
+                 "'%s/d.qcow2.live2'/></disk></disks><domain type='xen'>"
+                 "<name>x</name><devices><disk><driver type='qcow2'/><source "
+                 "file='%s/d.qcow2.live1'/><target dev='xvda'/></disk>"
+                 "</devices></domain></domainsnapshot>", root, root) < 0)
+        abort();
+    must(redefine(text));
+    must(open_as(XLU_SNAPSHOT_READ, &cat));
+    must(xlu_snapshot_get(cat, "a", &s));
+    assert_null(s->no_revert);
+    assert_int_equal(s->args.disks[0].kind,
+                     LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL);
+    assert_true(xluss__ends_with(s->args.disks[0].device.pdev_path,
+                                 "/d.qcow2"));
+    assert_true(xluss__ends_with(s->args.disks[0].u.external.base_path,
+                                 "/d.qcow2.a"));
+    assert_true(xluss__ends_with(s->args.disks[0].u.external.external_path,
+                                 "/d.qcow2.live2"));
+    xlu_snapshot_close(cat);
+    free(text);
 }
 
 /* --- the whole document --- */
@@ -658,6 +691,7 @@ int main(void)
         TEST(not_there),
         TEST(images_of_others),
         TEST(disks_by_path),
+        TEST(overlays),
         TEST(everything_kept),
         TEST(child_of_a_deleted),
         TEST(defaults),

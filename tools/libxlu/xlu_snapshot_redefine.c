@@ -235,12 +235,12 @@ static int find_config(redefinition *r)
     return rc;
 }
 
-static bool has_internal(const xlu_snapshot *s)
+static bool has_disks(const xlu_snapshot *s)
 {
     int i;
 
     for (i = 0; i < s->args.num_disks; i++)
-        if (s->args.disks[i].kind == LIBXL_DISK_SNAPSHOT_KIND_INTERNAL)
+        if (s->args.disks[i].kind != LIBXL_DISK_SNAPSHOT_KIND_NONE)
             return true;
     return false;
 }
@@ -251,7 +251,7 @@ static int verify(redefinition *r)
     libxl_snapshot_how how = xluss__plain_how(r->cat);
     int rc;
 
-    if (r->fd < 0 && !has_internal(&r->s))
+    if (r->fd < 0 && !has_disks(&r->s))
         return 0;
     if (r->how)
         how = *r->how;

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "xluss_xml.h"
 
@@ -61,6 +62,50 @@ static void add_internal(libxl_ctx *ctx, xlu_snapshot *s,
     d->name = xluss__strdup(s->name);
 }
 
+/* A disk's path, without the .liveN that it may have for a while. */
+static char *settled(const libxl_device_disk *device)
+{
+    char *path = xluss__strdup(device->pdev_path), *end;
+
+    end = strrchr(path, '.');
+    if (end && !strncmp(end, ".live", 5) && end[5] &&
+        !end[5 + strspn(end + 5, "0123456789")])
+        *end = '\0';
+    return path;
+}
+
+/* An overlay that was made here: beside the disk is what it is based on,
+ * under the snapshot's name. */
+static bool add_external(libxl_ctx *ctx, xlu_snapshot *s, const xmlNode *disk,
+                         const libxl_device_disk *device)
+{
+    const xmlNode *source = xluss__xml_child(disk, "source");
+    char *overlay = xluss__xml_value(source, "file"), *path, *base;
+    libxl_disk_snapshot *d;
+
+    if (!overlay || !device || !device->vdev || !device->pdev_path) {
+        free(overlay);
+        return false;
+    }
+    path = settled(device);
+    base = xluss__asprintf("%s.%s", path, s->name);
+    if (access(base, F_OK)) {
+        free(overlay);
+        free(path);
+        free(base);
+        return false;
+    }
+    d = add_disk(s, LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL);
+    libxl_device_disk_copy(ctx, &d->device, device);
+    free(d->device.pdev_path);
+    d->device.pdev_path = path;
+    d->name = xluss__strdup(s->name);
+    d->u.external.external_format = LIBXL_DISK_FORMAT_QCOW2;
+    d->u.external.external_path = overlay;
+    d->u.external.base_path = base;
+    return true;
+}
+
 /* One that no operation touches. */
 static void add_none(xlu_snapshot *s, const char *name)
 {
@@ -89,8 +134,10 @@ static void read_disk(libxl_ctx *ctx, const xmlNode *disk,
                                     "hold the snapshot"
                                   : "is not known in this domain");
     } else if (!kind || xluss__xml_is_word(kind, "external")) {
-        no_revert(s, name, "is kept in an overlay, of which only the "
-                           "document tells");
+        if (add_external(ctx, s, disk, device))
+            goto out;
+        no_revert(s, name, "has an overlay, and the file that it "
+                           "was based on is not known");
     } else if (xluss__xml_is_word(kind, "manual")) {
         no_revert(s, name, "is kept by other means (manual)");
     }
