@@ -274,6 +274,30 @@ static void not_there(void **state)
     assert_non_null(strstr(fake_log(), "configuration is not known"));
 }
 
+/* The memory image comes back: its hash is taken then. */
+static void there_again(void **state)
+{
+    xlu_snapshot_catalogue *cat;
+    const xlu_snapshot *s;
+    char *xml = lost();
+
+    (void)state;
+    run_shell("mv %s/" FAKE_UUID "/snapshots/a.mem %s/", root, root);
+    must(redefine(xml));
+    assert_true(incomplete);
+    must(redefine(xml));
+    assert_true(incomplete);
+    run_shell("mv %s/a.mem %s/" FAKE_UUID "/snapshots/", root, root);
+    must(redefine(xml));
+    assert_false(incomplete);
+    must(open_as(XLU_SNAPSHOT_WRITE, &cat));
+    must(xlu_snapshot_get(cat, "a", &s));
+    assert_non_null(s->memory.xxh64);
+    must(xlu_snapshot_revert(cat, "a", NULL, NULL, NULL));
+    xlu_snapshot_close(cat);
+    free(xml);
+}
+
 static void images_of_others(void **state)
 {
     static const char *const magics[][2] = {
@@ -689,6 +713,7 @@ int main(void)
         TEST(becomes_current),
         TEST(damaged),
         TEST(not_there),
+        TEST(there_again),
         TEST(images_of_others),
         TEST(disks_by_path),
         TEST(overlays),

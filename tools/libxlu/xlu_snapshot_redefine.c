@@ -195,7 +195,8 @@ static void open_image(redefinition *r)
     if (!r->s.memory.path)
         return;
     if (xluss__image_open(r->cat->lg, &r->s, &r->fd, &r->config_json) ||
-        xluss__image_measure(r->cat->lg, r->fd, &r->s.memory))
+        (!r->s.memory.xxh64 &&
+         xluss__image_measure(r->cat->lg, r->fd, &r->s.memory)))
         lacks(r, "its memory image can't be used, so it can't be reverted "
                  "to now");
 }
@@ -284,6 +285,17 @@ static int make_known(redefinition *r)
     return verify(r);
 }
 
+/* What was lacking when it was made known may be there by now. */
+static int look_again(redefinition *r)
+{
+    if (r->s.no_revert)
+        lacks(r, r->s.no_revert);
+    open_image(r);
+    free(r->config_json);
+    r->config_json = NULL;
+    return verify(r);
+}
+
 /* As it was. What can't be put back is made again by the next command, or
  * is a file that nothing refers to. */
 static void undo(redefinition *r)
@@ -360,6 +372,9 @@ static int redefine(redefinition *r, const char *text, size_t len,
         r->old = NULL;
     if (!rc)
         rc = r->old ? take_over(r) : make_known(r);
+    /* The first document that makes one known is kept with it. */
+    if (!rc && r->old && r->old->s.document)
+        rc = look_again(r);
     if (!rc)
         rc = store(r);
     if (!rc && current)
