@@ -5,7 +5,7 @@
 
 name=xml
 
-need "a guest" guest_create $name pv 256M
+need "a guest" guest_create $name pv -m 128 64M
 guest_wait_ticks $name 2
 tick=$(guest_tick $name)
 check "snapshot-create" xl snapshot-create -n s1 $name ||
@@ -22,11 +22,11 @@ check_equal "it is current" s1 "$(xl snapshot-list --json $name |
 check_equal "the same document" "$(cat /tmp/s1.xml)" \
     "$(xl snapshot-info --xml $name s1)"
 
-guest_wait_ticks $name 4
+guest_wait_ticks $name 2
 guest_mark $name
 check "snapshot-revert" xl snapshot-revert $name s1 ||
     { show_logs $name; return 0; }
-check "ticks on" guest_wait_ticks $name 2
+check "ticks on" guest_wait_ticks $name 1
 first=$(guest_back_at $name)
 [ "$first" -ge "$tick" ] && [ "$first" -le $((tick + 10)) ] &&
     ok "from the snapshot's tick" ||
@@ -49,7 +49,7 @@ sed 's|<state>|<description>edited</description>&|' /tmp/s1.xml |
     ok "by standard input" || fail "by standard input"
 check "the new text" grep -q edited <<< "$(xl snapshot-info $name s1)"
 check "snapshot-delete" xl snapshot-delete $name s1
-check "runs on" guest_wait_ticks $name 2
+check "runs on" guest_wait_ticks $name 1
 nothing_left "nothing is left behind" $name
 guest_destroy $name
 clean_images "the images are clean" $name
