@@ -377,8 +377,11 @@ static int redefine(redefinition *r, const char *text, size_t len,
         rc = look_again(r);
     if (!rc)
         rc = store(r);
-    if (!rc && current)
+    if (!rc && current) {
         rc = xluss__store_current(cat, r->s.name);
+        if (rc)
+            undo(r);
+    }
     return rc;
 }
 
