@@ -84,11 +84,11 @@ build_configure()
 # Writes DEST/lib/modules/order and the (uncompressed) modules beside it.
 build_modules()
 {
-    local root=$1 version=$2 dest=$3 stage=$4 name file base
+    local root=$1 version=$2 dest=$3 stages=" $4 " name file base
 
     mkdir -p "$dest/lib/modules"
     while read -r what name; do
-        [ "$what" = "$stage" ] || continue
+        case $stages in *" $what "*) ;; *) continue ;; esac
         modprobe -d "$root" -S "$version" -C /dev/null \
             --show-depends "$name" || lab_die "no module $name"
     done < "$LAB_DIR/image-modules" | sed -n 's/^insmod \([^ ]*\).*/\1/p' |
@@ -150,11 +150,63 @@ build_cpio()
     (cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0)
 }
 
-# What HVM guests are started from: the boot loader, and the initramfs behind
-# a page that tells it the kernel's entry and the initramfs's size.
+# Where a library of ROOT is.
+build_find_library()
+{
+    local root=$1 folder
+
+    for folder in "$root"/{usr/,}lib/*-linux-gnu "$root"/{usr/,}lib{,64}; do
+        [ ! -e "$folder/$2" ] || { printf '%s\n' "$folder/$2"; return; }
+    done
+    lab_die "no library $2"
+}
+
+# Copies the program FILE of ROOT into DEST/sbin, and the libraries that it is
+# linked with into DEST/lib.
+build_program()
+{
+    local root=$1 dest=$3 loader=ld-linux-x86-64.so.2 library
+    local todo=("$root/$2")
+
+    mkdir -p "$dest/sbin" "$dest/lib" "$dest/lib64"
+    cp "$root/$2" "$dest/sbin/"
+    cp -L "$(build_find_library "$root" $loader)" "$dest/lib64/"
+    while [ ${#todo[@]} -gt 0 ]; do
+        for library in $(readelf -d "${todo[0]}" |
+            sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+        do
+            [ "$library" != $loader ] && [ ! -e "$dest/lib/$library" ] ||
+                continue
+            cp -L "$(build_find_library "$root" "$library")" "$dest/lib/"
+            todo+=("$dest/lib/$library")
+        done
+        todo=("${todo[@]:1}")
+    done
+}
+
+# What HVM guests are started from: the initramfs behind a page that tells
+# the boot loader the kernel's entry and the initramfs's size.
+build_hvm_initrd()
+{
+    local work=$1 initrd=$2 size
+
+    size=$(stat -c %s "$initrd")
+    {
+        # An ELF file has its entry at byte 24; all is little-endian.
+        head -c 28 "$work/image/vmlinux" | tail -c 4
+        for shift in 0 8 16 24; do
+            # shellcheck disable=SC2059 # it is made to be the format
+            printf "\\x$(printf '%02x' $((size >> shift & 255)))"
+        done
+        head -c 4088 /dev/zero
+        cat "$initrd"
+    } > "$initrd.hvm"
+}
+
+# And that boot loader.
 build_hvm()
 {
-    local work=$1 dest=$2 size src=$LAB_DIR/hvmboot
+    local work=$1 dest=$2 src=$LAB_DIR/hvmboot
 
     gcc -std=gnu11 -m32 -march=i686 -O2 -Wall -Wextra -Werror \
         -ffreestanding -fno-pic -fno-stack-protector -mno-sse \
@@ -168,17 +220,6 @@ build_hvm()
     ld -m elf_i386 -N -Ttext=0x100000 --oformat binary -o "$work/entry" \
         "$work/entry.o" "$work/boot.o"
     cat "$work/setup" "$work/entry" > "$dest/hvmboot"
-    size=$(stat -c %s "$dest/initrd")
-    {
-        # An ELF file has its entry at byte 24; all is little-endian.
-        head -c 28 "$work/image/vmlinux" | tail -c 4
-        for shift in 0 8 16 24; do
-            # shellcheck disable=SC2059 # it is made to be the format
-            printf "\\x$(printf '%02x' $((size >> shift & 255)))"
-        done
-        head -c 4088 /dev/zero
-        cat "$dest/initrd"
-    } > "$dest/initrd.hvm"
 }
 
 build_guest()
@@ -193,8 +234,14 @@ build_guest()
     ln -s ../init "$tree/sbin/reboot"
     build_modules "$root" "$version" "$tree" guest
     build_cpio "$tree" > "$dest/initrd"
+    # The other one starts more slowly: only for those who need the agent.
+    build_program "$root" usr/sbin/qemu-ga "$tree"
+    build_modules "$root" "$version" "$tree" "guest agent"
+    build_cpio "$tree" > "$dest/initrd.agent"
     cp "$work/image/vmlinux" "$dest/vmlinux"
     build_hvm "$work" "$dest"
+    build_hvm_initrd "$work" "$dest/initrd"
+    build_hvm_initrd "$work" "$dest/initrd.agent"
 }
 
 build_initramfs()

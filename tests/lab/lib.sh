@@ -313,21 +313,22 @@ _disk_vdev()
 }
 
 # guest_config NAME pv|pvh|hvm|hvm-nopv [-m MIB] [-c VCPUS]
-#              [-k KERNEL_ARGUMENTS] [-x CFG_LINE]... [DISK...]
+#              [-k KERNEL_ARGUMENTS] [-i INITRD] [-x CFG_LINE]... [DISK...]
 # Writes the guest's configuration.  DISK: SIZE[:FORMAT], an image that is
 # made if it isn't there (NAME-xvda.qcow2, … in order; qcow2 or raw); or a
 # disk of the xl syntax, which has a '='.  Without any: one of 1G.
 guest_config()
 {
     local name=$1 type=$2 n=0 counted=0 disks= disk path format
-    local OPTIND=1 opt mem=128 vcpus=1 args= extra=
+    local OPTIND=1 opt mem=128 vcpus=1 args= extra= initrd=initrd
 
     shift 2
-    while getopts m:c:k:x: opt; do
+    while getopts m:c:k:i:x: opt; do
         case $opt in
         m) mem=$OPTARG ;;
         c) vcpus=$OPTARG ;;
         k) args=$OPTARG ;;
+        i) initrd=$OPTARG ;;
         x) extra+=$OPTARG$'\n' ;;
         *) return 2 ;;
         esac
@@ -391,13 +392,13 @@ device_model_args_hvm = [
     "-serial", "chardev:serial0",
     "-device", "loader,file=$lab_guest/vmlinux",
     "-device",
-    "loader,file=$lab_guest/initrd.hvm,addr=0x400000,force-raw=on" ]
+    "loader,file=$lab_guest/$initrd.hvm,addr=0x400000,force-raw=on" ]
 vnc = 0
 vga = "none"
 usb = 0
 EOF
         ;;
-    *) printf 'ramdisk = "%s/initrd"\n' "$lab_guest" ;;
+    *) printf 'ramdisk = "%s/%s"\n' "$lab_guest" "$initrd" ;;
     esac
     printf '%s' "$extra"
 }

@@ -13,7 +13,8 @@
  * Block -1 is a disk's header, which holds the last tick.
  *
  * Commands: check, mem MIB, dirty MIB_PER_S [SIZE_MIB], stop, go,
- * hang [SECONDS], crash, reboot, poweroff, echo TEXT.
+ * hang [SECONDS], crash, reboot, poweroff, echo TEXT, mount DISK,
+ * agent [stop|cont|kill].
  *
  * Kernel parameters: lab.disks (how many writable ones there must be),
  * lab.blocks (per disk), lab.rate (ticks per second), lab.reads (blocks read
@@ -111,6 +112,10 @@ static void command(char *line)
         say("hanging at tick %llu", (unsigned long long)tick);
         system_hang(first);
         say("hung until tick %llu", (unsigned long long)tick);
+    } else if (!strcmp(word, "mount")) {
+        agent_mount(a ? a : "xvdb");
+    } else if (!strcmp(word, "agent")) {
+        agent_command(a);
     } else if (!strcmp(word, "crash")) {
         system_sysrq('c');
     } else if (!strcmp(word, "reboot") || !strcmp(word, "poweroff")) {

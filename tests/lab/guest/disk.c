@@ -131,13 +131,33 @@ static bool sysfs_is_one(const char *disk, const char *attribute)
     return c == '1';
 }
 
+/* An ext4, for agent.c to mount: nothing of it must be overwritten. */
+static bool has_filesystem(const char *name)
+{
+    unsigned char start[2048] = { 0 };
+    uint64_t magic;
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/%.31s", name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (read(fd, start, sizeof(start)) != sizeof(start))
+        start[0] = 0;
+    close(fd);
+    memcpy(&magic, start, sizeof(magic));
+    return magic != MAGIC && start[1080] == 0x53 && start[1081] == 0xef;
+}
+
 /* Writable disks only: no CD-ROM, nothing that isn't a disk. */
 static bool is_counted(const char *name)
 {
     if (strncmp(name, "xvd", 3) && strncmp(name, "sd", 2) &&
         strncmp(name, "hd", 2))
         return false;
-    return !sysfs_is_one(name, "ro") && !sysfs_is_one(name, "removable");
+    return !sysfs_is_one(name, "ro") && !sysfs_is_one(name, "removable") &&
+           !has_filesystem(name);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

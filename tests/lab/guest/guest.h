@@ -33,6 +33,10 @@ void memory_fill(long mib, uint64_t seed);
 void memory_dirty(long mib_per_s, long size_mib);
 long memory_check(void);                    /* how many MiB were looked at */
 
+/* agent.c: a mounted filesystem, and an agent that can freeze it */
+void agent_mount(const char *disk);
+void agent_command(const char *word);       /* NULL: starts it */
+
 /* A cheap mixing function: equal inputs, equal output; else hardly ever. */
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
