@@ -200,6 +200,36 @@ static void test_device_model_arguments(void **state)
     }
 }
 
+static void with_arguments(const char *one, const char *two, const char *why)
+{
+    libxl_domain_build_info *b = &op.config.b_info;
+
+    b->extra = list_of(one, two);
+    if (why)
+        refused_with_memory(why);
+    else
+        accepted(true);
+    libxl_string_list_dispose(&b->extra);
+    b->extra = NULL;
+}
+
+/* All the ways to say it; and what only looks like it. */
+static void test_device_model_words(void **state)
+{
+    (void)state;
+    with_arguments("-pflash", "/v.fd", "pflash");
+    with_arguments("-drive", "file=/v.fd,if=pflash,unit=1", "pflash");
+    with_arguments("-machine", "xenfv,pflash1=vars", "pflash");
+    with_arguments("-device", "cfi.pflash01,drive=vars", "pflash");
+    with_arguments("-blockdev", "{\"node-name\": \"pflash1\"}", "pflash");
+    with_arguments("-device", "{\"driver\":\"tpm-crb\"}", "TPM");
+    with_arguments("-device", "tpm-tis", "TPM");
+    with_arguments("-tpmdev", "passthrough,id=t", "TPM");
+    with_arguments("-drive", "file=/srv/httpmirror.img,if=none", NULL);
+    with_arguments("-drive", "file=/srv/old.pflash/a,if=none", NULL);
+    with_arguments("-D", "/var/log/swtpm.log", NULL);
+}
+
 /* The state comes first: a configuration may be half gone by then. */
 static void test_first_reason_counts(void **state)
 {
@@ -230,6 +260,7 @@ int main(void)
         TEST(test_nested),
         TEST(test_vtpm),
         TEST(test_device_model_arguments),
+        TEST(test_device_model_words),
         TEST(test_first_reason_counts),
     };
 

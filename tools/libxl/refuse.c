@@ -4,21 +4,32 @@
 
 #include "libxlss_internal.h"
 
-static bool any_contains(libxl_string_list list, const char *needle)
+/* As the start of a word: not inside a file's name, as in "httpmirror". */
+static bool has_word(const char *text, const char *word)
+{
+    const char *at;
+
+    for (at = strstr(text, word); at; at = strstr(at + 1, word))
+        if (at == text || strchr("-,=:\" {", at[-1]))
+            return true;
+    return false;
+}
+
+static bool any_has(libxl_string_list list, const char *word)
 {
     int i, num = libxl_string_list_length(&list);
 
     for (i = 0; i < num; i++)
-        if (strstr(list[i], needle))
+        if (has_word(list[i], word))
             return true;
     return false;
 }
 
 static bool device_model_has(const libxl_domain_build_info *b,
-                             const char *needle)
+                             const char *word)
 {
-    return any_contains(b->extra, needle) || any_contains(b->extra_pv, needle)
-        || any_contains(b->extra_hvm, needle);
+    return any_has(b->extra, word) || any_has(b->extra_pv, word) ||
+           any_has(b->extra_hvm, word);
 }
 
 /* State that libxl doesn't save: a revert would tear it from the memory. */
@@ -26,7 +37,8 @@ static const char *unsaved_state(const libxl_domain_config *c)
 {
     if (c->num_vtpms || device_model_has(&c->b_info, "tpm"))
         return "it has a TPM, whose state is not saved";
-    if (device_model_has(&c->b_info, "pflash"))
+    if (device_model_has(&c->b_info, "pflash") ||
+        device_model_has(&c->b_info, "cfi.pflash"))
         return "its UEFI variables are in pflash, which is not saved";
     return NULL;
 }
