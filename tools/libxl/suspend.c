@@ -79,10 +79,13 @@ int libxlss__pause(struct libxlss__op *op)
     libxlss__guard_tell(op);
     rc = libxl_domain_pause(op->ctx, op->domid, NULL);
     if (rc) {
-        op->held.pauses--;
-        libxlss__guard_tell(op);
         LOG_ERROR(op, "cannot pause the domain: %s",
                   libxl_snapshot_strerror(rc));
+        /* It may be paused all the same; whose pause is it then? */
+        if (op->info.paused ||
+            (!libxlss__domain_refresh(op) && !op->info.paused))
+            op->held.pauses--;
+        libxlss__guard_tell(op);
     }
     return rc;
 }
