@@ -128,6 +128,10 @@ static void exec_qemu(void)
             fake.domid);
     add_arg(argv, &n, "-qmp");
     add_arg(argv, &n, "unix:%s/qmp-test,server=on,wait=off", bed.dir);
+    /* A channel without a guest at its other end. */
+    add_arg(argv, &n, "-chardev");
+    add_arg(argv, &n, "socket,id=libxl-channel1,path=%s/channel,server=on,"
+            "wait=off", bed.dir);
     if (bed.twin) {
         add_arg(argv, &n, "-drive");
         add_arg(argv, &n, "file=%s,if=ide,index=0,format=qcow2,"

@@ -209,7 +209,12 @@ int libxl_domain_create_new(libxl_ctx *ctx, libxl_domain_config *config,
     FAULTY("create_new");
     fake.tick = 0;
     make_domain(config, domid);
-    DONE;
+    if (after) {
+        fake.exists = false;
+        bed_hangup_qemu();
+        return ERROR_FAIL;
+    }
+    return 0;
 }
 
 int libxl_retrieve_domain_configuration(libxl_ctx *ctx, uint32_t domid,
@@ -320,6 +325,26 @@ int libxl_get_free_memory(libxl_ctx *ctx, uint64_t *memkb)
     (void)ctx;
     *memkb = 1;
     return 0;
+}
+
+libxl_device_channel *libxl_device_channel_list(libxl_ctx *ctx,
+                                                uint32_t domid, int *num)
+{
+    libxl_device_channel *c = NULL;
+
+    (void)ctx;
+    (void)domid;
+    *num = 0;
+    if (!fake.channel)
+        return NULL;
+    c = calloc(1, sizeof(*c));
+    libxl_device_channel_init(c);
+    libxl_device_channel_init_connection(c,
+                                         LIBXL_CHANNEL_CONNECTION_SOCKET);
+    c->name = strdup("org.qemu.guest_agent.0");
+    c->u.socket.path = strdup(fake.channel);
+    *num = 1;
+    return c;
 }
 
 /* xenstore: what the library reads and writes of it. */

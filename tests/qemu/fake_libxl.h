@@ -39,6 +39,9 @@ struct fake {
     bool failed;                /* the fault was injected */
     char failed_call[64];
     bool restore_fails;         /* every create_restore does */
+
+    const char *channel;        /* the guest agent's socket; NULL: none */
+    void (*at_transaction)(void);   /* called before QEMU gets one */
 };
 
 extern struct fake fake;

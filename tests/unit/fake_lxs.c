@@ -281,6 +281,9 @@ int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
     fill_disks(args);
     libxl_defbool_set(&args->paused, fake->paused);
     libxl_defbool_set(&args->memory, memory_fd >= 0);
+    libxl_defbool_set(&args->quiesced, fake->can_freeze &&
+                      !libxl_defbool_is_default(args->quiesce) &&
+                      libxl_defbool_val(args->quiesce));
 out:
     fake->suspended = false;
     if (rc && rc != LIBXL_SNAPSHOT_ERROR_EXISTS)
@@ -356,6 +359,8 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
     (void)ao_how;
     if (rc)
         return rc;
+    fake->thawed = !libxl_defbool_is_default(args->quiesce) &&
+                   libxl_defbool_val(args->quiesce);
     if (fake->running && domid == fake->domid) {
         fake->suspended = false;
         if (!libxl_defbool_is_default(args->paused) &&

@@ -37,6 +37,8 @@ typedef struct {
     int crash_at;               /* the one at which the process ends */
     int fail_rc;
     bool verify_damaged;
+    bool can_freeze;            /* its guest agent does as it is asked */
+    bool thawed;                /* the last recovery was told to */
     char steps[512];            /* words of the steps announced */
 } fake_world;
 

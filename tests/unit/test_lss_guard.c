@@ -190,9 +190,10 @@ static void test_line_round_trip(void **state)
 
     (void)state;
     for (i = 0; i < 49; i++) {
-        for (flags = 0; flags < 4; flags++) {
+        for (flags = 0; flags < 8; flags++) {
             struct libxlss__held h = {
                 .suspending = flags & 1, .stopped = flags & 2,
+                .frozen = flags & 4,
                 .pauses = counts[i / 7], .repauses = counts[i % 7],
             }, back = { .pauses = 77 };
             char line[GUARD_LINE + 1];
@@ -207,6 +208,7 @@ static void test_line_round_trip(void **state)
             assert_int_equal(back.stopped, h.stopped);
             assert_int_equal(back.pauses, h.pauses);
             assert_int_equal(back.repauses, h.repauses);
+            assert_int_equal(back.frozen, h.frozen);
         }
     }
 }
@@ -216,7 +218,8 @@ static void test_bad_lines(void **state)
 {
     static const char *const bad[] = {
         "", "end            \n", "1 0 1          \n", "x 1 1 1        \n",
-        "1 x   1   1    \n", "1 0   1   x    \n", "\n\n\n\n\n\n\n\n",
+        "1 x   1   1 0  \n", "1 0   1   x 0  \n",
+        "1 0   1   1    \n", "1 0   1   1 x  \n", "\n\n\n\n\n\n\n\n",
     };
     size_t i;
 
@@ -248,13 +251,13 @@ static void test_conversation(void **state)
     assert_int_equal(libxlss__guard_wait(&op), 0);
     op.held.suspending = true;
     libxlss__guard_tell(&op);
-    expect_heard("line 1 0   0   0    \n");
+    expect_heard("line 1 0   0   0 0  \n");
     op.held.suspending = false;
     op.held.stopped = true;
     op.held.pauses = 2;
     op.held.repauses = 13;
     libxlss__guard_tell(&op);
-    expect_heard("line 1 0   0   0    \nline 0 1   2  13    \n");
+    expect_heard("line 1 0   0   0 0  \nline 0 1   2  13 0  \n");
     assert_null(strstr(heard, "over"));
     libxlss__guard_end(&op);
     assert_null(op.guard);
@@ -275,7 +278,7 @@ static void test_stuck(void **state)
     op.stuck = true;
     libxlss__guard_end(&op);
     op.stuck = false;
-    expect_heard("line 1 0   0   0    \nover\n");
+    expect_heard("line 1 0   0   0 0  \nover\n");
     assert_true(guard_ended());
 }
 
@@ -296,7 +299,7 @@ static void test_caller_dies(void **state)
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     guard = lss_path("guard");
-    expect_heard("line 0 0   1   0    \nover\n");
+    expect_heard("line 0 0   1   0 0  \nover\n");
     assert_true(guard_ended());
 }
 
@@ -399,7 +402,7 @@ static void test_numbers_are_taken(void **state)
     assert_int_equal(libxlss__guard_wait(&op), 0);
     expect_fds("0 1 2 3 4 5");
     libxlss__guard_tell(&op);
-    expect_heard("line 0 0   0   0    \n");
+    expect_heard("line 0 0   0   0 0  \n");
 }
 
 static void test_session_and_signals(void **state)

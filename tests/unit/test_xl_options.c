@@ -76,6 +76,15 @@ static void create_everything(void **state)
     xl_create_options_free(&o);
 }
 
+static void create_quiesced(void **state)
+{
+    (void)state;
+    PARSE(create, "snapshot-create|--allow-unquiesced|--quiesce|--disk-only|"
+          "web1");
+    assert_int_equal(status, 0);
+    assert_true(o.disk_only && o.quiesce && o.allow_unquiesced);
+}
+
 static void value_attached_to_letter(void **state)
 {
     (void)state;
@@ -121,7 +130,9 @@ REFUSED(value_for_flag, create, CREATE "--live=1|a", 2, "--live")
 REFUSED(bare_equals, create, CREATE "--=1|a", 2, "--")
 REFUSED(external, create, CREATE "-e|a", 6, "--external")
 REFUSED(external_long, create, CREATE "--external|a", 6, "not supported")
-REFUSED(quiesce, create, CREATE "--quiesce|a", 6, "--quiesce")
+REFUSED(quiesce, create, CREATE "--quiesce|a", 2, "come back frozen")
+REFUSED(allow_alone, create, CREATE "--disk-only|--allow-unquiesced|a", 2,
+        "needs --quiesce")
 REFUSED(compress, create, CREATE "--compress|a", 6, "--compress")
 REFUSED(relative_path, create, CREATE "-p|x|a", 2, "absolute")
 REFUSED(path_disk_only, create, CREATE "-p|/x|--disk-only|a", 2, "exclude")
@@ -298,6 +309,8 @@ int main(void)
         cmocka_unit_test(external),
         cmocka_unit_test(external_long),
         cmocka_unit_test(quiesce),
+        cmocka_unit_test(allow_alone),
+        cmocka_unit_test(create_quiesced),
         cmocka_unit_test(compress),
         cmocka_unit_test(relative_path),
         cmocka_unit_test(path_disk_only),

@@ -359,6 +359,41 @@ static void disks_only(void **state)
     check_names("a", "a");
 }
 
+static int op_quiesced(void)
+{
+    xlu_snapshot_create_args args = { .name = "q", .disk_only = true };
+    xlu_snapshot_catalogue *cat;
+    int rc;
+
+    libxl_defbool_set(&args.args.quiesce, true);
+    libxl_defbool_set(&args.args.allow_unquiesced, true);
+    rc = open_as(XLU_SNAPSHOT_WRITE, &cat);
+    if (!rc)
+        rc = xlu_snapshot_create(cat, &args, NULL, NULL);
+    xlu_snapshot_close(cat);
+    return rc;
+}
+
+/* Whether it is, is kept, whatever was asked for. */
+static void quiesced(void **state)
+{
+    xlu_snapshot_catalogue *cat;
+    const xlu_snapshot *s;
+    int can;
+
+    (void)state;
+    for (can = 0; can < 2; can++) {
+        fake->can_freeze = can;
+        must(op_quiesced());
+        must(open_as(XLU_SNAPSHOT_READ, &cat));
+        must(xlu_snapshot_get(cat, "q", &s));
+        assert_true(libxl_defbool_val(s->args.quiesced) == can);
+        xlu_snapshot_close(cat);
+        must(delete_named("q", false));
+        assert_false(fake->thawed);
+    }
+}
+
 static void busy(void **state)
 {
     (void)state;
@@ -847,6 +882,27 @@ static void started_by_hand(void **state)
     }
 }
 
+/* Recovery thaws the domain that was frozen, and no other. */
+static void quiesced_crash(void **state)
+{
+    int other, n, thawed;
+
+    (void)state;
+    for (other = 0; other < 2; other++) {
+        thawed = 0;
+        for (n = 1; !run_to(op_quiesced, 0, n); n++) {
+            fake->thawed = false;
+            if (other)
+                fake->domid++;
+            must(recover());
+            thawed += fake->thawed;
+        }
+        /* SUSPEND, INSTANT, two disks, RESUME at the least. */
+        assert_true(other ? thawed == 0 : thawed >= 5);
+        must(delete_named("q", false));
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -856,6 +912,8 @@ int main(void)
         TEST(children),
         TEST(names),
         TEST(disks_only),
+        TEST(quiesced),
+        TEST(quiesced_crash),
         TEST(busy),
         TEST(paused),
         TEST(folder),

@@ -70,7 +70,7 @@ completes 'web1|web2' -v snapshot-create w
 completes 'web2' snapshot-create --name web1 web2
 completes '' snapshot-create -n b
 completes '' snapshot-create web1 ''
-completes '--description|--disk' snapshot-create --d
+completes '--description|--disk|--disk-only' snapshot-create --d
 completes '--children|--children-only' snapshot-delete --ch
 completes '--help|--json|--name|--tree|-h' snapshot-list -
 completes 'after|before|two\ words' snapshot-revert web1 ''

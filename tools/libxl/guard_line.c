@@ -7,21 +7,23 @@
 void libxlss__held_to_line(const struct libxlss__held *held,
                            char line[GUARD_LINE + 1])
 {
-    snprintf(line, GUARD_LINE + 1, "%d %d %3u %3u    \n", held->suspending,
-             held->stopped, held->pauses % 1000, held->repauses % 1000);
+    snprintf(line, GUARD_LINE + 1, "%d %d %3u %3u %d  \n", held->suspending,
+             held->stopped, held->pauses % 1000, held->repauses % 1000,
+             held->frozen);
 }
 
 bool libxlss__held_from_line(struct libxlss__held *held,
                              const char line[GUARD_LINE + 1])
 {
     struct libxlss__held h = { 0 };
-    int suspending, stopped;
+    int suspending, stopped, frozen;
 
-    if (sscanf(line, "%1d %1d %3u %3u", &suspending, &stopped, &h.pauses,
-               &h.repauses) != 4)
+    if (sscanf(line, "%1d %1d %3u %3u %1d", &suspending, &stopped,
+               &h.pauses, &h.repauses, &frozen) != 5)
         return false;
     h.suspending = suspending;
     h.stopped = stopped;
+    h.frozen = frozen;
     *held = h;
     return true;
 }

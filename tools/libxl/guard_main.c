@@ -26,6 +26,8 @@
 /* It doesn't give up for a minute. */
 #define TRIES    12
 #define RETRY_MS 5000
+/* Each of these waits for the agent, too: half an hour. */
+#define TRIES_FROZEN 50
 
 #define LOG_FILE "/var/log/xen/xl-snapshot-guard.log"
 
@@ -125,7 +127,8 @@ static void set_going(libxl_ctx *ctx, xentoollog_logger *lg, uint32_t domid,
         LOG_WARN(&op, "the operation's process died, or gave up; setting the "
                  "domain going again");
         op.held = *held;
-        for (tries = 0; tries < TRIES; tries++) {
+        for (tries = 0; tries < (op.held.frozen ? TRIES_FROZEN : TRIES);
+             tries++) {
             rc = libxlss__release(&op);
             if (!rc || rc == ERROR_DOMAIN_NOTFOUND)
                 break;

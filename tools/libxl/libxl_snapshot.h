@@ -102,14 +102,22 @@ typedef struct libxl_snapshot_how {
  * then what _revert, _delete, _verify and _recover want.
  *
  * All disks or none: QEMU takes all qcow2 snapshots in one `transaction`.
+ * args->quiesce (memory_fd -1 only, else ERROR_INVAL): the guest agent, on a
+ * channel of the name org.qemu.guest_agent.0, freezes the guest's filesystems
+ * for that instant. If it can't, the call fails with NOT_QUIESCED, or
+ * NOT_POSSIBLE (no such channel; a paused domain), unless
+ * args->allow_unquiesced is true: then it succeeds, and args->quiesced is
+ * false at its end. The guest is thawed before the call returns, or the call
+ * fails with NEEDS_REPAIR, and the guard goes on trying.
+ *
  * On failure the guest runs as before and nothing of the snapshot is left,
  * except in memory_fd, which is the caller's to remove. A paused domain is
  * let run for the suspend handshake alone, and is paused again.
  *
  * ERROR_DOMAIN_NOTFOUND, ERROR_NOTFOUND (no such vdev), ERROR_INVAL,
  * NOT_POSSIBLE, LIVE_NOT_POSSIBLE, IMAGE_OPEN_TWICE, NO_QEMU, EXISTS, BUSY,
- * NO_SPACE, NOT_SUSPENDED (no answer in 60 s; the guest runs), QEMU_DIED,
- * NEEDS_REPAIR (call _recover).
+ * NO_SPACE, NOT_SUSPENDED (no answer in 60 s; the guest runs),
+ * NOT_QUIESCED, QEMU_DIED, NEEDS_REPAIR (call _recover).
  *
  * memory_fd: write position as the caller left it; O_NONBLOCK is cleared by
  * libxl. It is not closed and not fsynced.

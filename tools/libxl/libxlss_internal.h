@@ -36,6 +36,7 @@ extern const char *libxlss__xen_run_dir;    /* libxl's QMP sockets */
 extern const char *libxlss__xen_lib_dir;    /* libxl's lock files */
 extern const char *libxlss__guard_path;     /* NULL: no guard */
 
+struct libxlss__agent;
 struct libxlss__guard;
 struct libxlss__disk;
 
@@ -45,6 +46,7 @@ struct libxlss__held {
     bool stopped;               /* QMP stop, by us */
     unsigned int pauses;        /* by us: to be undone */
     unsigned int repauses;      /* by the admin, undone by us: to be redone */
+    bool frozen;                /* the guest's filesystems may be, by us */
 };
 
 struct libxlss__op {
@@ -69,6 +71,8 @@ struct libxlss__op {
 
     struct libxlss__held held;
     struct libxlss__guard *guard;
+    struct libxlss__agent *agent;   /* agent.c's own */
+    bool quiesced;              /* frozen for the whole of the instant */
     int lock_fd;
     bool was_paused;            /* at the beginning */
     bool stuck;                 /* the domain could not be set going */
@@ -145,6 +149,16 @@ int libxlss__pause(struct libxlss__op *op);
 
 /* release.c: idempotent; what the guard does as well. */
 int libxlss__release(struct libxlss__op *op);
+
+/*
+ * agent.c: the guest's filesystems. _freeze fails with NOT_QUIESCED or
+ * NOT_POSSIBLE and a reason that is not logged yet, the guest not frozen;
+ * with another code, and logged, where that can't be said. _thaw is a part
+ * of libxlss__release.
+ */
+int libxlss__agent_freeze(struct libxlss__op *op, const char **why_r);
+int libxlss__agent_thaw(struct libxlss__op *op);
+void libxlss__agent_end(struct libxlss__op *op);
 
 /* refuse.c: section "What is refused" of the manual. */
 int libxlss__refuse_domain(struct libxlss__op *op, bool memory);

@@ -129,6 +129,8 @@ void libxlss__op_end(struct libxlss__op *op)
     size_t i;
 
     libxlss__disks_dispose(op);
+    /* Before the guard's turn: only one can hold the channel. */
+    libxlss__agent_end(op);
     libxlss__guard_end(op);
     libxlss__opunlock(op);
     libxl_dominfo_dispose(&op->info);

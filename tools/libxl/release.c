@@ -177,7 +177,7 @@ int libxlss__release(struct libxlss__op *op)
 
     if (op->domid == XLSS_OFF ||
         (!tried_suspend && !held->stopped && !held->pauses &&
-         !held->repauses))
+         !held->repauses && !held->frozen))
         return 0;
     rc = libxlss__domain_refresh(op);
     if (rc)
@@ -198,6 +198,8 @@ int libxlss__release(struct libxlss__op *op)
         rc = remember(rc, insist(op, start_qemu));
     held->suspending = libxlss__is_suspended(&op->info);
     rc = remember(rc, insist(op, undo_pauses));
+    /* Last: only a guest that runs can do it. */
+    rc = remember(rc, libxlss__agent_thaw(op));
     if (failed_suspend)
         log_dirty_off(op);
     libxlss__guard_tell(op);

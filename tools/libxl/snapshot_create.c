@@ -31,9 +31,10 @@ static int check_args(struct libxlss__op *op, const struct create *c)
         LOG_ERROR(op, "live snapshots are not supported by this version");
         return XLSS(LIVE_NOT_POSSIBLE);
     }
-    if (wanted(c->args->quiesce)) {
-        LOG_ERROR(op, "quiesced snapshots are not supported by this version");
-        return XLSS(NOT_POSSIBLE);
+    if (wanted(c->args->quiesce) && c->memory_fd >= 0) {
+        LOG_ERROR(op, "a snapshot with memory can't be quiesced: the guest "
+                  "would come back frozen");
+        return ERROR_INVAL;
     }
     return 0;
 }
@@ -62,11 +63,51 @@ static int look(struct libxlss__op *op, const struct create *c)
     return rc;
 }
 
-static int freeze(struct libxlss__op *op, int memory_fd)
+/* Without the agent: not at all, or by the caller's leave. */
+static int unquiesced(struct libxlss__op *op, const struct create *c, int rc,
+                      const char *why)
 {
-    if (memory_fd < 0)
-        return libxlss__pause(op);
-    return libxlss__suspend(op, memory_fd);
+    if (!wanted(c->args->allow_unquiesced)) {
+        LOG_ERROR(op, "the domain can't be quiesced: %s", why);
+        return rc;
+    }
+    LOG_WARN(op, "the snapshot is not quiesced: %s", why);
+    return 0;
+}
+
+static int quiesce(struct libxlss__op *op, const struct create *c)
+{
+    const char *why;
+    int rc;
+
+    if (!wanted(c->args->quiesce))
+        return 0;
+    rc = libxlss__agent_freeze(op, &why);
+    if (rc == XLSS(NOT_QUIESCED) || rc == XLSS(NOT_POSSIBLE))
+        return unquiesced(op, c, rc, why);
+    return rc;
+}
+
+static int freeze(struct libxlss__op *op, const struct create *c)
+{
+    int rc;
+
+    if (c->memory_fd >= 0)
+        return libxlss__suspend(op, c->memory_fd);
+    rc = quiesce(op, c);
+    return rc ? rc : libxlss__pause(op);
+}
+
+/* The guest runs again: was it frozen all the time? */
+static int tell_quiesced(struct libxlss__op *op, const struct create *c,
+                         bool frozen)
+{
+    libxl_defbool_set(&c->args->quiesced, op->quiesced);
+    if (!frozen || op->quiesced)
+        return 0;
+    return unquiesced(op, c, XLSS(NOT_QUIESCED), "its filesystems were "
+                      "thawed, by itself or by somebody else, before the "
+                      "snapshot was done");
 }
 
 static bool any_taken(struct libxlss__op *op)
@@ -94,6 +135,7 @@ static int undo(struct libxlss__op *op, int rc)
 
 static int create(struct libxlss__op *op, const struct create *c)
 {
+    bool frozen;
     int rc, rc2;
 
     rc = look(op, c);
@@ -114,7 +156,8 @@ static int create(struct libxlss__op *op, const struct create *c)
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
     if (!rc)
-        rc = freeze(op, c->memory_fd);
+        rc = freeze(op, c);
+    frozen = op->quiesced;
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_INSTANT);
     if (!rc)
@@ -126,11 +169,15 @@ static int create(struct libxlss__op *op, const struct create *c)
     if (rc2 && !rc)
         LOG_ERROR(op, "the snapshot was taken, but the domain does not go "
                   "on; it is removed again");
-    if (!rc && !rc2)
+    if (rc2 == XLSS(NEEDS_REPAIR))
+        rc = rc2;
+    if (!rc)
+        rc = rc2;
+    if (!rc)
+        rc = tell_quiesced(op, c, frozen);
+    if (!rc)
         rc = libxlss__disks_settle(op);
-    if (rc || rc2)
-        rc = undo(op, rc ? rc : rc2);
-    return rc;
+    return rc ? undo(op, rc) : 0;
 }
 
 static int create_main(void *p)

@@ -91,6 +91,23 @@ static void guess_held(struct libxlss__op *op, const struct request *r)
         op->held.pauses = 16;   /* ends where the domain isn't paused */
 }
 
+/*
+ * The guard has tried before us. That the guest was frozen at all isn't
+ * known: so this must not stand in the way of the rest for ever.
+ */
+static void thaw(struct libxlss__op *op, const struct request *r)
+{
+    libxl_defbool quiesce = r->args->quiesce;
+
+    if (r->intent != LIBXL_SNAPSHOT_INTENT_CREATE ||
+        libxl_defbool_is_default(quiesce) || !libxl_defbool_val(quiesce))
+        return;
+    op->held.frozen = true;
+    (void)libxlss__agent_thaw(op);
+    op->held.frozen = false;
+    libxlss__agent_end(op);
+}
+
 static int recover(struct libxlss__op *op, const struct request *r)
 {
     int rc = 0;
@@ -103,6 +120,8 @@ static int recover(struct libxlss__op *op, const struct request *r)
             guess_held(op, r);
             rc = libxlss__release(op);
         }
+        if (!rc)
+            thaw(op, r);
         if (!rc)
             rc = libxlss__domain_config(op);
     }

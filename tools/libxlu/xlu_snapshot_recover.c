@@ -35,13 +35,15 @@ static bool same(const recovery *r)
 }
 
 /* The lower library's part. A domain that was started since is not ours to
- * unpause. */
+ * unpause, and not frozen by us. */
 static int recover_disks(recovery *r, libxl_snapshot_intent intent)
 {
     libxl_domain_snapshot_args *args = &r->op.j.args;
 
-    if (!same(r))
+    if (!same(r)) {
         libxl_defbool_set(&args->paused, true);
+        libxl_defbool_set(&args->quiesce, false);
+    }
     return libxl_domain_snapshot_recover(r->cat->ctx, r->domid, intent, args,
                                          &r->op.how, NULL);
 }

@@ -57,28 +57,51 @@ static void fill_create(const struct xl_create_options *o,
         libxl_defbool_set(&args->args.live, true);
     if (o->paused)
         libxl_defbool_set(&args->args.leave_paused, true);
+    if (o->quiesce)
+        libxl_defbool_set(&args->args.quiesce, true);
+    if (o->allow_unquiesced)
+        libxl_defbool_set(&args->args.allow_unquiesced, true);
     fill_disks(o, &args->args);
 }
 
-static int tell_created(struct xl_session *s, const xlu_snapshot *snapshot,
-                        bool json, uint64_t ms)
+/* "12 MiB of memory", or what it is that holds none. */
+static char *contents(const xlu_snapshot *snapshot)
 {
-    char *name, *dom, *took, *size;
+    char *size, *text;
 
-    if (json)
-        return xl_print_json(s->ctx, stdout, &snapshot, 1, false);
+    if (!snapshot->memory.path)
+        return xl_strdup(xl_is_quiesced(snapshot) ? "quiesced, no memory"
+                                                  : "no memory");
+    size = xl_size(snapshot->memory.size);
+    text = xl_printf("%s of memory", size);
+    free(size);
+    return text;
+}
+
+static int tell_created(struct xl_session *s, const xlu_snapshot *snapshot,
+                        const struct xl_create_options *o, uint64_t ms)
+{
+    int status = o->quiesce && !xl_is_quiesced(snapshot) ? XL_EXIT_LESS
+                                                         : XL_EXIT_DONE;
+    char *name, *dom, *took, *what;
+    int failed;
+
+    if (o->json) {
+        failed = xl_print_json(s->ctx, stdout, &snapshot, 1, false);
+        return failed ? failed : status;
+    }
     name = xl_print_safe(snapshot->name);
     dom = xl_print_safe(s->dom.name);
     took = xl_duration(ms);
-    size = xl_size(snapshot->memory.size);
-    printf("Snapshot %s of domain %s taken in %s (%d disk%s, %s of memory).\n",
+    what = contents(snapshot);
+    printf("Snapshot %s of domain %s taken in %s (%d disk%s, %s).\n",
            name, dom, took, snapshot->args.num_disks,
-           snapshot->args.num_disks == 1 ? "" : "s", size);
+           snapshot->args.num_disks == 1 ? "" : "s", what);
     free(name);
     free(dom);
     free(took);
-    free(size);
-    return XL_EXIT_DONE;
+    free(what);
+    return status;
 }
 
 static int create(struct xl_session *s, const struct xl_create_options *o)
@@ -96,7 +119,7 @@ static int create(struct xl_session *s, const struct xl_create_options *o)
     status = xl_session_finish(s, rc, doing);
     free(doing);
     if (!rc)
-        status = tell_created(s, snapshot, o->json, now_ms() - started);
+        status = tell_created(s, snapshot, o, now_ms() - started);
     return status;
 }
 

@@ -41,6 +41,7 @@ const struct xl_exit_code xl_exit_codes[] = {
     CODE(ERROR_FAIL,                                XL_EXIT_FAILED),
     CODE(ERROR_ABORTED,                             XL_EXIT_FAILED),
     CODE(LIBXL_SNAPSHOT_ERROR_NOT_SUSPENDED,        XL_EXIT_FAILED),
+    CODE(LIBXL_SNAPSHOT_ERROR_NOT_QUIESCED,         XL_EXIT_FAILED),
     CODE(LIBXL_SNAPSHOT_ERROR_QEMU_DIED,            XL_EXIT_FAILED),
     CODE(LIBXL_SNAPSHOT_ERROR_NO_SPACE,             XL_EXIT_FAILED),
     /* The revert failed and the domain is where it was before it. */

@@ -22,6 +22,12 @@ static bool is_left_out(const libxl_disk_snapshot *d)
     return d->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE;
 }
 
+bool xl_is_quiesced(const xlu_snapshot *s)
+{
+    return !libxl_defbool_is_default(s->args.quiesced) &&
+           libxl_defbool_val(s->args.quiesced);
+}
+
 static void fill_disk(char **row, const libxl_disk_snapshot *d)
 {
     const char *format = libxl_disk_format_to_string(d->device.format);
@@ -126,6 +132,8 @@ void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
     field(f, "Current:", s->current ? "yes" : "no");
     field(f, "Parent:", s->parent);
     field(f, "Memory:", s->memory.path ? size : NULL);
+    if (!s->memory.path)
+        field(f, "Quiesced:", xl_is_quiesced(s) ? "yes" : "no");
     if (s->memory.path) {
         field(f, "Image:", s->memory.path);
         field(f, "XXH64:", s->memory.xxh64);

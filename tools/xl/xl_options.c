@@ -13,7 +13,7 @@ const char *const xl_operands_file[] = { "DOMAIN", "FILE", NULL };
 
 enum {
     OPT_NAME = XL_OPT_OWN, OPT_LIVE, OPT_INTERNAL, OPT_EXTERNAL, OPT_PATH,
-    OPT_DISK_ONLY, OPT_QUIESCE, OPT_DISK, OPT_COMPRESS, OPT_PAUSED,
+    OPT_DISK_ONLY, OPT_QUIESCE, OPT_ALLOW_UNQUIESCED, OPT_DISK, OPT_COMPRESS, OPT_PAUSED,
     OPT_DESCRIPTION, OPT_WAIT, OPT_JSON, OPT_TREE, OPT_XML, OPT_RUNNING,
     OPT_FORCE, OPT_NO_SAFETY, OPT_CHILDREN, OPT_CHILDREN_ONLY,
     OPT_CURRENT,
@@ -21,8 +21,8 @@ enum {
 
 /*
  * Without a text: known, so that the answer is "not supported" and not
- * "unknown". --live and --disk-only go to the library, which refuses them
- * itself; they are not in the help either.
+ * "unknown". --live goes to the library, which refuses it itself; it is not
+ * in the help either.
  */
 #define HIDDEN ""
 
@@ -38,8 +38,12 @@ const struct xl_option xl_create_table[] = {
     { OPT_EXTERNAL, 'e', "external", NULL, NULL },
     { OPT_PATH, 'p', "path", "DIR",
       "write the memory image into this folder" },
-    { OPT_DISK_ONLY, 0, "disk-only", NULL, HIDDEN },
-    { OPT_QUIESCE, 0, "quiesce", NULL, NULL },
+    { OPT_DISK_ONLY, 0, "disk-only", NULL,
+      "the disks alone, without the memory" },
+    { OPT_QUIESCE, 0, "quiesce", NULL,
+      "with --disk-only: the guest agent freezes it" },
+    { OPT_ALLOW_UNQUIESCED, 0, "allow-unquiesced", NULL,
+      "with --quiesce: take it even so (status 8)" },
     { OPT_DISK, 0, "disk", "VDEV[,kind=KIND]",
       "any, none or internal for one disk; repeatable" },
     { OPT_COMPRESS, 0, "compress", NULL, NULL },
@@ -139,6 +143,8 @@ static int create_set(void *user, int id, const char *value,
     case OPT_INTERNAL:    o->internal = true; break;
     case OPT_PATH:        o->path = value; break;
     case OPT_DISK_ONLY:   o->disk_only = true; break;
+    case OPT_QUIESCE:     o->quiesce = true; break;
+    case OPT_ALLOW_UNQUIESCED: o->allow_unquiesced = true; break;
     case OPT_DISK:        return add_disk(o, value, problem);
     case OPT_PAUSED:      o->paused = true; break;
     case OPT_DESCRIPTION: o->description = value; break;
@@ -157,6 +163,20 @@ void xl_create_options_free(struct xl_create_options *o)
     free(o->disks);
     o->disks = NULL;
     o->num_disks = 0;
+}
+
+/* A memory image of a frozen guest would come back frozen. */
+static int check_quiesce(const struct xl_create_options *o,
+                         struct xl_problem *problem)
+{
+    if (o->quiesce && !o->disk_only)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--quiesce needs --disk-only: with its memory "
+                              "the guest would come back frozen");
+    if (o->allow_unquiesced && !o->quiesce)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--allow-unquiesced needs --quiesce");
+    return 0;
 }
 
 int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
@@ -178,6 +198,8 @@ int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
     if (!status && !*help)
         status = exclude(problem, out->path, "path",
                          out->disk_only, "disk-only");
+    if (!status && !*help)
+        status = check_quiesce(out, problem);
     if (status)
         xl_create_options_free(out);
     return status;
