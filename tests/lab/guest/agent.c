@@ -5,10 +5,12 @@
  * the larger of the two initramfs only (initrd.agent).
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -64,16 +66,53 @@ void agent_mount(const char *disk)
     }
 }
 
-/* The first console of the hypervisor's beside the system's own. */
+/* What the guest's kernel knows of Xen's consoles, for whoever looks for the
+ * reason of a failure. */
+static void say_consoles(void)
+{
+    struct dirent **list;
+    int n = scandir("/sys/bus/xen/devices", &list, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        char path[300];
+        char state[40] = "?";
+        ssize_t got;
+        int fd;
+
+        snprintf(path, sizeof(path), "/sys/bus/xen/devices/%.200s/state",
+                 list[i]->d_name);
+        fd = open(path, O_RDONLY);
+        got = fd < 0 ? -1 : read(fd, state, sizeof(state) - 1);
+        if (got > 0)
+            state[strcspn(state, "\n")] = '\0';
+        if (fd >= 0)
+            close(fd);
+        if (list[i]->d_name[0] != '.')
+            say("agent: xenbus device %.100s: %s", list[i]->d_name, state);
+        free(list[i]);
+    }
+    if (n >= 0)
+        free(list);
+}
+
+/* The first console of the hypervisor's beside the system's own: there are
+ * nodes for some that don't exist. */
 static const char *channel(void)
 {
     static char path[16];
 
     for (int i = 1; i < 8; i++) {
+        int fd;
+
         snprintf(path, sizeof(path), "/dev/hvc%d", i);
-        if (!access(path, F_OK))
+        fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+        if (fd >= 0) {
+            close(fd);
             return path;
+        }
+        say("agent: %s: %s", path, strerror(errno));
     }
+    say_consoles();
     return NULL;
 }
 
@@ -92,8 +131,6 @@ static void start(void)
         return;
     null = open("/dev/null", O_RDWR);
     dup2(null, 0);
-    dup2(null, 1);
-    dup2(null, 2);
     execl(AGENT, AGENT, "-m", "isa-serial", "-p", tty, "-t", "/run", NULL);
     _exit(127);
 }
@@ -106,7 +143,8 @@ void agent_command(const char *word)
         start();
         usleep(500 * 1000);
         if (agent > 0 && waitpid(agent, &status, WNOHANG) == agent) {
-            say("agent ended with %x", status);
+            say("agent ended with %x", (unsigned)status);
+            say_consoles();
             agent = 0;
         } else if (agent > 0) {
             say("agent runs on %s", channel());

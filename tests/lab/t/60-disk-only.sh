@@ -3,8 +3,9 @@
 # Snapshots of the disks alone: quiesced by a real guest agent over a Xen
 # channel, or not; what a revert to one does; a domain that is off.
 
-name=disks
-fs=$lab_images/$name-xvdb.qcow2
+# Not "name": in what `check` calls, that is the check's own.
+dom=disks
+fs=$lab_images/$dom-xvdb.qcow2
 
 # An ext4 that the guest writes to all the time, beside the counter's disk.
 configure()
@@ -13,8 +14,8 @@ configure()
     mkfs.ext4 -q -F /tmp/fs.raw
     rm -f "$fs"
     qemu-img convert -O qcow2 /tmp/fs.raw "$fs"
-    guest_config $name "$1" -i initrd.agent -k lab.disks=1 \
-        -x "channel = [ \"connection=socket,path=/run/xen/$name.sock,"`
+    guest_config $dom "$1" -i initrd.agent -k lab.disks=1 \
+        -x "channel = [ \"connection=socket,path=/run/xen/$dom.sock,"`
             `"name=org.qemu.guest_agent.0\" ]" \
         64M "format=qcow2,vdev=xvdb,access=rw,target=$fs"
 }
@@ -22,14 +23,14 @@ configure()
 # After each boot.
 ready()
 {
-    guest_ask $name '^mounted xvdb' mount xvdb &&
-        guest_ask $name '^agent runs' agent
+    guest_ask $dom '^mounted xvdb' mount xvdb &&
+        guest_ask $dom '^agent runs' agent
 }
 
 # Its filesystem takes writes, as it does not while it is frozen.
 writes()
 {
-    guest_wait_line $name "$(_guest_size $name)" '^file [0-9]*$' 30
+    guest_wait_line $dom "$(_guest_size $dom)" '^file [0-9]*$' 30
 }
 
 # The filesystem's features as they are in a snapshot.
@@ -54,7 +55,7 @@ clean_journal()
 
 info_says()
 {
-    xl snapshot-info $name "$1" | grep -x "$2"
+    xl snapshot-info $dom "$1" | grep -x "$2"
 }
 
 says()
@@ -80,58 +81,63 @@ one_monitor()
 # A revert started it from its disks: it boots.
 booted()
 {
-    guest_console_new $name | grep -q '^boot: disk xvda last tick seen [0-9]'
+    guest_console_new $dom | grep -q '^boot: disk xvda last tick seen [0-9]'
 }
 
 # ---- a domain that runs
 configure pv
-need "a guest with a filesystem and an agent" guest_start $name
-need "both are up" ready
-image=$lab_images/$name-xvda.qcow2
-check "disk-only" xl snapshot-create --disk-only -n plain $name
-going "disk-only" $name
-has_snapshot "the images hold it" $name plain
+need "a guest with a filesystem and an agent" guest_start $dom
+check "both are up" ready || {
+    guest_console $dom | grep '^agent'
+    xenstore-ls -f | grep '/console/[1-9]'
+    tr '\0' ' ' < "/proc/$(qemu_pid $dom)/cmdline" | fold -w 150
+    ls -l /run/xen
+} 2>&1 | sed 's/^/# /'
+image=$lab_images/$dom-xvda.qcow2
+check "disk-only" xl snapshot-create --disk-only -n plain $dom
+going "disk-only" $dom
+has_snapshot "the images hold it" $dom plain
 check "it has no memory" info_says plain 'Memory:      -'
 check "and is not quiesced" info_says plain 'Quiesced:    no'
 check "the list says what it is" \
-    sh -c "xl snapshot-list $name | grep 'plain.*disk-snapshot'"
-check "so does its XML" sh -c "xl snapshot-info --xml $name plain |
+    sh -c "xl snapshot-list $dom | grep 'plain.*disk-snapshot'"
+check "so does its XML" sh -c "xl snapshot-info --xml $dom plain |
     grep '<state>disk-snapshot</state>'"
 
 status 0 "disk-only, quiesced" \
-    xl snapshot-create --disk-only --quiesce -n quiet $name
+    xl snapshot-create --disk-only --quiesce -n quiet $dom
 check "it says so" says quiesced
 check "and keeps it" info_says quiet 'Quiesced:    yes'
 check "the guest is thawed" writes
-going "quiesced" $name
+going "quiesced" $dom
 check "without: the journal would be replayed" needs_replay plain
 check "with: the filesystem is clean" clean_journal quiet
-check "the guest is right" guest_check $name
+check "the guest is right" guest_check $dom
 
-status 2 "not with its memory" xl snapshot-create --quiesce $name
+status 2 "not with its memory" xl snapshot-create --quiesce $dom
 check "and why" says 'come back frozen'
 
 # ---- an agent that doesn't answer
-guest_ask $name '^agent stop' agent stop > /dev/null
+guest_ask $dom '^agent stop' agent stop > /dev/null
 status 1 "an agent that doesn't answer" \
-    xl snapshot-create --disk-only --quiesce -n silent $name
+    xl snapshot-create --disk-only --quiesce -n silent $dom
 check "which is named" says 'does not answer'
 status 8 "allowed, it is done" xl snapshot-create --disk-only --quiesce \
-    --allow-unquiesced -n less $name
+    --allow-unquiesced -n less $dom
 check "and said" says 'is not quiesced'
 check "and kept" info_says less 'Quiesced:    no'
 check_equal "nothing is left of the other" "plain quiet less " \
     "$(image_snapshots "$image" | tr '\n' ' ')"
-check "it goes" xl snapshot-delete $name less
-guest_ask $name '^agent cont' agent cont > /dev/null
-socat -u - "unix:/run/xen/$name.sock" < <(sleep 60) &
+check "it goes" xl snapshot-delete $dom less
+guest_ask $dom '^agent cont' agent cont > /dev/null
+socat -u - "unix:/run/xen/$dom.sock" < <(sleep 60) &
 socat=$!
 sleep 1
 status 1 "another program has the channel" \
-    xl snapshot-create --disk-only --quiesce -n taken $name
+    xl snapshot-create --disk-only --quiesce -n taken $dom
 check "which is named" says 'another program is connected'
 kill $socat
-going "after all that" $name
+going "after all that" $dom
 
 # ---- the command dies while the guest is frozen
 settled()
@@ -139,22 +145,32 @@ settled()
     ! pgrep -x xl-snapshot-gua > /dev/null && ! pgrep -f snapshot-recover
 }
 
-strace -s 200 -e trace=sendto -o /tmp/trace \
-    xl snapshot-create --disk-only --quiesce -n traced $name > /dev/null
-xl snapshot-delete $name traced > /dev/null
+strace -ttt -s 200 -e trace=sendto -o /tmp/trace \
+    xl snapshot-create --disk-only --quiesce -n traced $dom > /dev/null
+xl snapshot-delete $dom traced > /dev/null
 call_of()
 {
-    grep '^sendto' /tmp/trace | grep -n "$1" | head -n 1 | cut -d: -f1
+    grep ' sendto' /tmp/trace | grep -n "$1" | head -n 1 | cut -d: -f1
 }
+
+# From one call to another, in milliseconds.
+between()
+{
+    awk -v a="$1" -v b="$2" 'index($0, a) && !x { x = $1 }
+        index($0, b) && !y { y = $1 } END { print int((y - x) * 1000) }' \
+        /tmp/trace
+}
+note "under emulation and strace: QEMU stopped $(between 'stop\\' \
+    'cont\\') ms, guest frozen $(between freeze-freeze freeze-thaw) ms"
 
 killed_at()
 {
     strace -e trace=sendto -e inject="sendto:signal=KILL:when=$2" \
         -o /tmp/trace.kill xl snapshot-create --disk-only --quiesce -n dead \
-        $name > /tmp/out 2>&1
+        $dom > /tmp/out 2>&1
     check "killed $1: the guest is thawed" writes
     check "killed $1: the guard ends" wait_for 60 settled
-    going "killed $1" $name
+    going "killed $1" $dom
     check_equal "killed $1: undone" "plain quiet " \
         "$(image_snapshots "$image" | tr '\n' ' ')"
 }
@@ -163,92 +179,92 @@ check "the trace shows freeze and thaw" \
     test "$(call_of freeze-freeze)" -lt "$(call_of freeze-thaw)"
 killed_at "frozen and paused" $(($(call_of freeze-freeze) + 2))
 killed_at "frozen and running" "$(call_of freeze-thaw)"
-check "the guest is right" guest_check $name
+check "the guest is right" guest_check $dom
 
 # ---- paused
-xl pause $name
+xl pause $dom
 check "disk-only of a paused domain" \
-    xl snapshot-create --disk-only -n paused $name
-check "which stays paused" domain_paused $name
+    xl snapshot-create --disk-only -n paused $dom
+check "which stays paused" domain_paused $dom
 status 6 "its agent can't answer" \
-    xl snapshot-create --disk-only --quiesce -n never $name
+    xl snapshot-create --disk-only --quiesce -n never $dom
 check "which is named" says 'while the domain is paused'
-check "it is still paused" domain_paused $name
-xl unpause $name
-check "it runs on" guest_wait_ticks $name 2
+check "it is still paused" domain_paused $dom
+xl unpause $dom
+check "it runs on" guest_wait_ticks $dom 2
 
 # ---- revert
-old=$(domid $name)
-guest_mark $name
-check "snapshot-revert" xl snapshot-revert $name quiet
-check "makes a new domain" test "$(domid $name)" -gt "$old"
+old=$(domid $dom)
+guest_mark $dom
+check "snapshot-revert" xl snapshot-revert $dom quiet
+check "makes a new domain" test "$(domid $dom)" -gt "$old"
 check "which boots from its disks" wait_for 60 booted
-check "and ticks" guest_wait_ticks $name 2
+check "and ticks" guest_wait_ticks $dom 2
 check "the safety point is gone" \
     sh -c "! qemu-img info -U -f qcow2 $image | grep safety"
 check "its filesystem and agent are up" ready
-check "and right" guest_check $name
+check "and right" guest_check $dom
 check "one monitor looks after it" wait_for 20 one_monitor
-old=$(domid $name)
-guest_mark $name
-guest_cmd $name reboot
+old=$(domid $dom)
+guest_mark $dom
+guest_cmd $dom reboot
 check "which restarts it" wait_for 60 booted
-check "as another domain" test "$(domid $name)" -gt "$old"
-check "snapshot-revert --paused" xl snapshot-revert --paused $name plain
-check "leaves it paused" domain_paused $name
-guest_mark $name
-xl unpause $name
+check "as another domain" test "$(domid $dom)" -gt "$old"
+check "snapshot-revert --paused" xl snapshot-revert --paused $dom plain
+check "leaves it paused" domain_paused $dom
+guest_mark $dom
+xl unpause $dom
 check "unpaused, it boots" wait_for 60 booted
 check "a snapshot taken paused comes back paused" \
-    xl snapshot-revert $name paused
-check "as it was" domain_paused $name
+    xl snapshot-revert $dom paused
+check "as it was" domain_paused $dom
 
 # ---- off
-guest_destroy $name
-check "off: snapshot-list" sh -c "xl snapshot-list --name $name | grep -x quiet"
+guest_destroy $dom
+check "off: snapshot-list" sh -c "xl snapshot-list --name $dom | grep -x quiet"
 check "off: snapshot-info" info_says quiet 'Quiesced:    yes'
-check_status 3 "off: no snapshot-create" xl snapshot-create $name
-check "off: snapshot-delete" xl snapshot-delete $name paused
+check_status 3 "off: no snapshot-create" xl snapshot-create $dom
+check "off: snapshot-delete" xl snapshot-delete $dom paused
 check_equal "off: gone from the image" "plain quiet " \
     "$(image_snapshots "$image" | tr '\n' ' ')"
-guest_mark $name
-check "off: snapshot-revert" xl snapshot-revert $name quiet
+guest_mark $dom
+check "off: snapshot-revert" xl snapshot-revert $dom quiet
 check "starts the domain" wait_for 60 booted
 check "which is looked after" wait_for 20 one_monitor
-going "started" $name
-xl snapshot-delete $name plain > /dev/null
-xl snapshot-delete $name quiet > /dev/null
-nothing_left "nothing is left behind" $name
-guest_destroy $name
-clean_images "the images are clean" $name
+going "started" $dom
+xl snapshot-delete $dom plain > /dev/null
+xl snapshot-delete $dom quiet > /dev/null
+nothing_left "nothing is left behind" $dom
+guest_destroy $dom
+clean_images "the images are clean" $dom
 
 # ---- HVM, with state that libxl doesn't save
 rm -rf "$catalogue" "$image"
 configure hvm
 truncate -s 64K /tmp/vars.fd
-cat >> "$(guest_cfg $name)" <<END
+cat >> "$(guest_cfg $dom)" <<END
 device_model_args = [ "-drive",
     "if=none,id=pflash1,format=raw,file=/tmp/vars.fd" ]
 END
-need "an HVM guest" guest_start $name
+need "an HVM guest" guest_start $dom
 check "both are up" ready
-status 6 "UEFI variables in pflash" xl snapshot-create -n vars $name
+status 6 "UEFI variables in pflash" xl snapshot-create -n vars $dom
 check "by name" says 'its UEFI variables are in pflash'
-nothing_left "nothing was touched" $name
-check "hvm: disk-only" xl snapshot-create --disk-only -n plain $name
+nothing_left "nothing was touched" $dom
+check "hvm: disk-only" xl snapshot-create --disk-only -n plain $dom
 status 0 "hvm: quiesced" \
-    xl snapshot-create --disk-only --quiesce -n quiet $name
+    xl snapshot-create --disk-only --quiesce -n quiet $dom
 check "hvm: the guest is thawed" writes
 check "hvm: without: the journal would be replayed" needs_replay plain
 check "hvm: with: the filesystem is clean" clean_journal quiet
-check "hvm: the guest is right" guest_check $name
-guest_mark $name
-check "hvm: snapshot-revert" xl snapshot-revert $name quiet
+check "hvm: the guest is right" guest_check $dom
+guest_mark $dom
+check "hvm: snapshot-revert" xl snapshot-revert $dom quiet
 check "hvm: boots from its disks" wait_for 120 booted
-check "hvm: and ticks" guest_wait_ticks $name 2
-guest_destroy $name
-clean_images "hvm: the images are clean" $name
-sed -i 's/id=pflash1/id=tpm0/' "$(guest_cfg $name)"
-check "a paused domain will do" xl create -p "$(guest_cfg $name)"
-status 6 "a TPM" xl snapshot-create -n tpm $name
-guest_destroy $name
+check "hvm: and ticks" guest_wait_ticks $dom 2
+guest_destroy $dom
+clean_images "hvm: the images are clean" $dom
+sed -i 's/id=pflash1/id=tpm0/' "$(guest_cfg $dom)"
+check "a paused domain will do" xl create -p "$(guest_cfg $dom)"
+status 6 "a TPM" xl snapshot-create -n tpm $dom
+guest_destroy $dom
