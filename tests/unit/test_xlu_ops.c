@@ -882,6 +882,25 @@ static void started_by_hand(void **state)
     }
 }
 
+/* Who pauses a domain after the death of a command that had stopped nothing
+ * yet finds it paused after the recovery, too. */
+static void paused_after_crash(void **state)
+{
+    bool early = true;
+    int n;
+
+    (void)state;
+    for (n = 1; early; n++) {
+        fake->steps[0] = '\0';
+        assert_false(run_to(op_quiesced, 0, n));
+        early = !strstr(fake->steps, "prepare");
+        fake->paused = early;
+        must(recover());
+        assert_true(fake->paused == early);
+    }
+    assert_true(n > 2);
+}
+
 /* Recovery thaws the domain that was frozen, and no other. */
 static void quiesced_crash(void **state)
 {
@@ -914,6 +933,7 @@ int main(void)
         TEST(disks_only),
         TEST(quiesced),
         TEST(quiesced_crash),
+        TEST(paused_after_crash),
         TEST(busy),
         TEST(paused),
         TEST(folder),

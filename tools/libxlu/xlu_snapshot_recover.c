@@ -34,13 +34,21 @@ static bool same(const recovery *r)
     return runs(r) && r->domid == r->op.j.domid;
 }
 
+/* The first write with a step is before PREPARE: until then nothing was
+ * stopped. */
+static bool touched(const recovery *r)
+{
+    return r->op.j.operation != XLU_SNAPSHOT_OPERATION_CREATE ||
+           xluss__journal_step(&r->op.j) >= LIBXL_SNAPSHOT_STEP_PREPARE;
+}
+
 /* The lower library's part. A domain that was started since is not ours to
  * unpause, and not frozen by us. */
 static int recover_disks(recovery *r, libxl_snapshot_intent intent)
 {
     libxl_domain_snapshot_args *args = &r->op.j.args;
 
-    if (!same(r)) {
+    if (!same(r) || !touched(r)) {
         libxl_defbool_set(&args->paused, true);
         libxl_defbool_set(&args->quiesce, false);
     }
