@@ -172,6 +172,12 @@ static void test_no_channel(void **state)
     freeze_fails(XLSS(NOT_POSSIBLE), "no channel of the name");
     channel_name = "org.qemu.guest_agent.1";
     freeze_fails(XLSS(NOT_POSSIBLE), "no channel of the name");
+    /* Configured, but lost by xl. */
+    op.config.channels = calloc(1, sizeof(*op.config.channels));
+    op.config.num_channels = 1;
+    libxl_device_channel_init(op.config.channels);
+    op.config.channels->name = strdup(AGENT_CHANNEL);
+    freeze_fails(XLSS(NOT_POSSIBLE), "xl makes none of the first channel");
 }
 
 static void test_paused(void **state)

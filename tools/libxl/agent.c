@@ -197,13 +197,29 @@ static int ask_to_freeze(struct libxlss__agent *a)
     return rc;
 }
 
+/* xl numbers channels from 0, which is the domain's own console: that wins,
+ * and of the first channel nothing is left (seen with Xen 4.17). */
+static const char *no_channel(const struct libxlss__op *op)
+{
+    const libxl_domain_config *c = &op->config;
+    int i;
+
+    for (i = 0; i < c->num_channels; i++)
+        if (c->channels[i].name && !strcmp(c->channels[i].name,
+                                           AGENT_CHANNEL))
+            return "its channel " AGENT_CHANNEL " has no console in the "
+                   "guest (xl makes none of the first channel: put another "
+                   "before it in the configuration)";
+    return "it has no channel of the name " AGENT_CHANNEL;
+}
+
 int libxlss__agent_freeze(struct libxlss__op *op, const char **why_r)
 {
     struct libxlss__agent *a = find_agent(op);
     int rc, rc2;
 
     if (!a) {
-        *why_r = "it has no channel of the name " AGENT_CHANNEL;
+        *why_r = no_channel(op);
         return XLSS(NOT_POSSIBLE);
     }
     *why_r = a->why;

@@ -22,6 +22,13 @@ static bool is_left_out(const libxl_disk_snapshot *d)
     return d->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE;
 }
 
+/* As in the XML. */
+const char *xl_state_word(const xlu_snapshot *s)
+{
+    return s->state == XLU_SNAPSHOT_STATE_DISK_SNAPSHOT
+           ? "disk-snapshot" : xlu_snapshot_state_to_string(s->state);
+}
+
 bool xl_is_quiesced(const xlu_snapshot *s)
 {
     return !libxl_defbool_is_default(s->args.quiesced) &&
@@ -128,7 +135,7 @@ void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
     field(f, "Domain:", domain);
     field(f, "UUID:", s->domain_uuid);
     field(f, "Created:", created);
-    field(f, "State:", xlu_snapshot_state_to_string(s->state));
+    field(f, "State:", xl_state_word(s));
     field(f, "Current:", s->current ? "yes" : "no");
     field(f, "Parent:", s->parent);
     field(f, "Memory:", s->memory.path ? size : NULL);

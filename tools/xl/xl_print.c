@@ -96,7 +96,7 @@ static void fill_row(char **row, const xlu_snapshot *s)
     row[COL_CURRENT] = xl_strdup(s->current ? "*" : " ");
     row[COL_NAME] = xl_print_safe(s->name);
     row[COL_CREATED] = xl_time(s->creation_time);
-    row[COL_STATE] = xl_strdup(xlu_snapshot_state_to_string(s->state));
+    row[COL_STATE] = xl_strdup(xl_state_word(s));
     row[COL_MEMORY] = s->memory.path ? xl_size(s->memory.size) : NULL;
     row[COL_PARENT] = s->parent ? xl_print_safe(s->parent) : NULL;
 }

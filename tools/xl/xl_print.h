@@ -23,6 +23,7 @@ void xl_print_names(FILE *f, const xlu_snapshot *const *list, int n);
 void xl_print_table(FILE *f, const xlu_snapshot *const *list, int n);
 void xl_print_tree(FILE *f, const xlu_snapshot *const *list, int n,
                    bool utf8);
+const char *xl_state_word(const xlu_snapshot *s);
 bool xl_is_quiesced(const xlu_snapshot *s);
 /* All of one snapshot, with the stock commands that restore it. */
 void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain);

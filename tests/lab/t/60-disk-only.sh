@@ -8,6 +8,8 @@ dom=disks
 fs=$lab_images/$dom-xvdb.qcow2
 
 # An ext4 that the guest writes to all the time, beside the counter's disk.
+# The agent's is the second channel: xl 4.17 gives the first one the number of
+# the domain's own console, and so no console at all.
 configure()
 {
     truncate -s 32M /tmp/fs.raw
@@ -15,7 +17,8 @@ configure()
     rm -f "$fs"
     qemu-img convert -O qcow2 /tmp/fs.raw "$fs"
     guest_config $dom "$1" -i initrd.agent -k lab.disks=1 \
-        -x "channel = [ \"connection=socket,path=/run/xen/$dom.sock,"`
+        -x "channel = [ \"connection=pty,name=com.example.first\","`
+            `" \"connection=socket,path=/run/xen/$dom.sock,"`
             `"name=org.qemu.guest_agent.0\" ]" \
         64M "format=qcow2,vdev=xvdb,access=rw,target=$fs"
 }
