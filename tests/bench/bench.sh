@@ -77,12 +77,85 @@ resident()
     guest_destroy "$name"
 }
 
-wall w-pv pv
-wall w-hvm hvm
-one=$(pause_of one 64M | median)
-eight=$(pause_of eight 64M 64M 64M 64M 64M 64M 64M 64M | median)
-note "pause with 1 disk $one ms, with 8 disks $eight ms"
-under "pause with 8 disks against 1" 1.2 \
-    "$(awk -v a="$eight" -v b="$one" 'BEGIN { print a / b }')"
-resident 256
-resident 1024
+# ---- pause of a live create against that of `xl save -c`
+live()
+{
+    local rate=$1 limit=${2:-} name=live$1 i id a b ratios=
+
+    guest_create "$name" hvm -m 1024 64M || return
+    id=$(domid "$name")
+    guest_cmd "$name" dirty "$rate" 64
+    guest_wait_ticks "$name" 10
+    for i in $(seq 1 "${BENCH_LIVE_ROUNDS:-3}"); do
+        rm -f /var/lib/xen/plain.save
+        a=$(measure "$id" xl snapshot-create --live -n "l$i" "$name")
+        xl snapshot-delete "$name" "l$i"
+        b=$(measure "$id" /usr/sbin/xl save -c "$name" \
+            /var/lib/xen/plain.save)
+        a=${a#* } b=${b#* }
+        note "$rate MiB/s, round $i: live create ${a% *} ms, save ${b% *} ms"
+        ratios+="$(awk -v a="${a% *}" -v b="${b% *}" \
+            'BEGIN { print a / b }')"$'\n'
+    done
+    rm -f /var/lib/xen/plain.save
+    ratios=$(printf '%s' "$ratios" | median)
+    a="pause of a live create against xl save -c, $rate MiB/s"
+    [ -n "$limit" ] && under "$a" "$limit" "$ratios" || note "$a: $ratios"
+    guest_destroy "$name"
+}
+
+# ---- a compressed image against one that isn't: size, wall, memory
+compressed()
+{
+    local name=zstd i id a b m ratios= folder
+
+    guest_create "$name" pvh -m 512 64M || return
+    guest_wait_ticks "$name" 3
+    id=$(domid "$name")
+    folder=/var/lib/xen/snapshots/$(xl list -v "$name" |
+        grep -o '[0-9a-f]\{8\}-[0-9a-f-]*')/snapshots
+    for i in $(seq 0 "$rounds"); do
+        a=$(measure "$id" xl snapshot-create --compress -n z "$name")
+        b=$(measure "$id" xl snapshot-create -n r "$name")
+        m=${a##* } a=${a%% *} b=${b%% *}
+        size=$(awk -v a="$(stat -c %s "$folder/z.mem.zst")" \
+            -v b="$(stat -c %s "$folder/r.mem")" 'BEGIN { print a / b }')
+        note "round $i: compressed $a ms, $size of the size; raw $b ms"
+        xl snapshot-delete "$name" z
+        xl snapshot-delete "$name" r
+        [ "$i" -eq 0 ] ||
+            ratios+="$(awk -v a="$a" -v b="$b" 'BEGIN { print a / b }')"$'\n'
+    done
+    under "size of a compressed image against raw" 0.10 "$size"
+    under "create with --compress against without, wall" 1.1 \
+        "$(printf '%s' "$ratios" | median)"
+    under "resident memory with --compress, in MiB" 32 $((m / 1024))
+    guest_destroy "$name"
+}
+
+eight_disks()
+{
+    local one eight
+
+    one=$(pause_of one 64M | median)
+    eight=$(pause_of eight 64M 64M 64M 64M 64M 64M 64M 64M | median)
+    note "pause with 1 disk $one ms, with 8 disks $eight ms"
+    under "pause with 8 disks against 1" 1.2 \
+        "$(awk -v a="$eight" -v b="$one" 'BEGIN { print a / b }')"
+}
+
+for part in ${BENCH_PARTS:-wall eight_disks resident live compressed}; do
+    case $part in
+    wall)
+        wall w-pv pv
+        wall w-hvm hvm ;;
+    resident)
+        resident 256
+        resident 1024 ;;
+    live)
+        live 1 0.05
+        # Without a limit: what it writes to in the last round counts.
+        live 20 ;;
+    *) $part ;;
+    esac
+done

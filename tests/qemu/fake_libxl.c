@@ -85,23 +85,48 @@ static int write_memory(int fd)
     return write(fd, record, sizeof(record)) != sizeof(record);
 }
 
+/* What libxl has an HVM's QEMU do. With live its images are inactive then,
+ * for QEMU was stopped before. */
+static int save_devices(bool live)
+{
+    return !fake.hvm ? 0 :
+           bed_qmp("stop", NULL) ||
+           bed_qmp("xen-save-devices-state", live
+                   ? "{\"filename\":\"/dev/null\",\"live\":true}"
+                   : "{\"filename\":\"/dev/null\",\"live\":false}");
+}
+
 int libxl_domain_suspend(libxl_ctx *ctx, uint32_t domid, int fd, int flags,
                          const libxl_asyncop_how *ao_how)
 {
+    bool live = flags & LIBXL_SUSPEND_LIVE;
+
     (void)ctx;
     (void)domid;
-    (void)flags;
     (void)ao_how;
     FAULTY("domain_suspend");
-    if (fake.pauses || fake.hung) {
-        fake.log_dirty = true;
+    fake.saves++;
+    fake.live_saves += live;
+    if (live && fake.no_log_dirty)
         return ERROR_GUEST_TIMEDOUT;
-    }
+    fake.log_dirty = true;
+    if (fake.pauses || fake.hung)
+        return ERROR_GUEST_TIMEDOUT;
+    if (fake.save_dies == SAVE_DIES_RUNNING)
+        return ERROR_FAIL;
     fake.suspended = true;
-    if (fake.hvm && bed_qmp("stop", NULL))
+    if (save_devices(live) || fake.save_dies == SAVE_DIES_SUSPENDED ||
+        write_memory(fd))
         return ERROR_FAIL;
-    if (write_memory(fd))
-        return ERROR_FAIL;
+    fake.log_dirty = false;
+    DONE;
+}
+
+int libxl_get_physinfo(libxl_ctx *ctx, libxl_physinfo *info)
+{
+    (void)ctx;
+    FAULTY("get_physinfo");
+    info->cap_shadow = !fake.no_shadow;
     DONE;
 }
 

@@ -18,6 +18,13 @@ enum fault {
     FAULT_QEMU_DIES,    /* QEMU is killed before it */
 };
 
+/* The save helper is killed: nothing that it has turned on is turned off. */
+enum save_dies {
+    SAVE_LIVES,
+    SAVE_DIES_RUNNING,  /* in a round, the guest running */
+    SAVE_DIES_SUSPENDED,
+};
+
 struct fake {
     uint32_t domid;
     char uuid[37];
@@ -26,6 +33,10 @@ struct fake {
     bool suspended, crashed, hung;
     int pauses;                 /* the hypervisor's count */
     bool log_dirty;
+    bool no_shadow;             /* Xen says that it has no shadow paging */
+    bool no_log_dirty;          /* turning it on fails */
+    enum save_dies save_dies;
+    int saves, live_saves;      /* libxl_domain_suspend, so often */
     bool ran;                   /* was unpaused since it was made */
     char control_shutdown[16];
     int tick;                   /* the guest's memory */

@@ -51,12 +51,16 @@ int memory_file(const char *name)
     return fd;
 }
 
+bool live;
+
 /* Always from fresh arguments. */
 int create(const char *name, libxl_domain_snapshot_args *args, int fd)
 {
     libxl_domain_snapshot_args_dispose(args);
     libxl_domain_snapshot_args_init(args);
     args->name = strdup(name);
+    if (live)
+        libxl_defbool_set(&args->live, true);
     return libxl_domain_snapshot_create(ctx, fake.domid, args, fd, &how,
                                         NULL);
 }
@@ -85,8 +89,12 @@ void expect_running(void)
     assert_false(fake.suspended);
     assert_int_equal(fake.pauses, 0);
     assert_false(fake.log_dirty);
-    if (bed.qemu > 0)
+    if (bed.qemu > 0) {
         assert_true(bed_running());
+        /* An image that is inactive would end QEMU here. */
+        bed_write(0, 7, 7);
+        assert_true(bed_running());
+    }
 }
 
 void expect_disks(int pattern)

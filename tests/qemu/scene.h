@@ -16,6 +16,7 @@ extern libxl_ctx *ctx;
 extern libxl_snapshot_how how;
 extern libxl_domain_snapshot_args args;
 extern int fd;
+extern bool live;               /* what create() asks for */
 
 /* Logger and ctx; false: no ctx. */
 bool scene_begin(void);

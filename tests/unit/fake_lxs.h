@@ -31,6 +31,7 @@ typedef struct {
     fake_snap snaps[FAKE_DISKS][FAKE_SNAPS];
     uint64_t memkb;
     int image_kib;              /* written after the number, of zeroes */
+    bool random;                /* not of zeroes */
 
     int calls;                  /* seams passed */
     int fail_at;                /* the one that fails, once */

@@ -190,11 +190,12 @@ static void test_line_round_trip(void **state)
 
     (void)state;
     for (i = 0; i < 49; i++) {
-        for (flags = 0; flags < 8; flags++) {
+        for (flags = 0; flags < 32; flags++) {
             struct libxlss__held h = {
                 .suspending = flags & 1, .stopped = flags & 2,
                 .frozen = flags & 4,
                 .pauses = counts[i / 7], .repauses = counts[i % 7],
+                .inactive = flags & 8, .log_dirty = flags & 16,
             }, back = { .pauses = 77 };
             char line[GUARD_LINE + 1];
 
@@ -209,6 +210,8 @@ static void test_line_round_trip(void **state)
             assert_int_equal(back.pauses, h.pauses);
             assert_int_equal(back.repauses, h.repauses);
             assert_int_equal(back.frozen, h.frozen);
+            assert_int_equal(back.inactive, h.inactive);
+            assert_int_equal(back.log_dirty, h.log_dirty);
         }
     }
 }
@@ -217,9 +220,11 @@ static void test_line_round_trip(void **state)
 static void test_bad_lines(void **state)
 {
     static const char *const bad[] = {
-        "", "end            \n", "1 0 1          \n", "x 1 1 1        \n",
-        "1 x   1   1 0  \n", "1 0   1   x 0  \n",
-        "1 0   1   1    \n", "1 0   1   1 x  \n", "\n\n\n\n\n\n\n\n",
+        "", "end                \n", "1 0 1              \n",
+        "x 1 1 1            \n",
+        "1 x   1   1 0 0 0  \n", "1 0   1   x 0 0 0  \n",
+        "1 0   1   1        \n", "1 0   1   1 0 0 x  \n",
+        "\n\n\n\n\n\n\n\n",
     };
     size_t i;
 
@@ -251,13 +256,13 @@ static void test_conversation(void **state)
     assert_int_equal(libxlss__guard_wait(&op), 0);
     op.held.suspending = true;
     libxlss__guard_tell(&op);
-    expect_heard("line 1 0   0   0 0  \n");
+    expect_heard("line 1 0   0   0 0 0 0  \n");
     op.held.suspending = false;
     op.held.stopped = true;
     op.held.pauses = 2;
     op.held.repauses = 13;
     libxlss__guard_tell(&op);
-    expect_heard("line 1 0   0   0 0  \nline 0 1   2  13 0  \n");
+    expect_heard("line 1 0   0   0 0 0 0  \nline 0 1   2  13 0 0 0  \n");
     assert_null(strstr(heard, "over"));
     libxlss__guard_end(&op);
     assert_null(op.guard);
@@ -278,7 +283,7 @@ static void test_stuck(void **state)
     op.stuck = true;
     libxlss__guard_end(&op);
     op.stuck = false;
-    expect_heard("line 1 0   0   0 0  \nover\n");
+    expect_heard("line 1 0   0   0 0 0 0  \nover\n");
     assert_true(guard_ended());
 }
 
@@ -299,7 +304,7 @@ static void test_caller_dies(void **state)
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     guard = lss_path("guard");
-    expect_heard("line 0 0   1   0 0  \nover\n");
+    expect_heard("line 0 0   1   0 0 0 0  \nover\n");
     assert_true(guard_ended());
 }
 
@@ -402,7 +407,7 @@ static void test_numbers_are_taken(void **state)
     assert_int_equal(libxlss__guard_wait(&op), 0);
     expect_fds("0 1 2 3 4 5");
     libxlss__guard_tell(&op);
-    expect_heard("line 0 0   0   0 0  \n");
+    expect_heard("line 0 0   0   0 0 0 0  \n");
 }
 
 static void test_session_and_signals(void **state)

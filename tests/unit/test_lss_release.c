@@ -255,6 +255,8 @@ static void expect_nothing_held(void)
     assert_false(op.held.stopped);
     assert_int_equal(op.held.pauses, 0);
     assert_int_equal(op.held.repauses, 0);
+    assert_false(op.held.inactive);
+    assert_false(op.held.log_dirty);
 }
 
 /* Releases, twice: the second time there is nothing to do. */
@@ -299,6 +301,16 @@ static void test_suspended(void **state)
     release(0, "resume ");
     assert_int_equal(dom.slept, 0);
     assert_string_equal(lss_log(), "");
+}
+
+/* Killed between the guest's suspend and the save's end. */
+static void test_suspended_by_a_save_that_died(void **state)
+{
+    (void)state;
+    op.held.suspending = op.held.log_dirty = op.held.inactive = true;
+    suspended();
+    release(0, "resume dirty-off close ");
+    assert_int_equal(dom.slept, 0);
 }
 
 /* Before anything else: the failed suspend's request is still there. */
@@ -574,6 +586,7 @@ int main(void)
         TEST(test_nothing_held),
         TEST(test_domain_is_off),
         TEST(test_suspended),
+        TEST(test_suspended_by_a_save_that_died),
         TEST(test_request_not_seen),
         TEST(test_answered_late),
         TEST(test_answered_at_the_last_moment),

@@ -62,13 +62,15 @@ static void create_everything(void **state)
 {
     (void)state;
     PARSE(create, "snapshot-create|-ln|a|--path=/x y|--description||"
-          "--disk|xvda,kind=none|web1|--disk=xvdb|--wait|--json|--paused|-i");
+          "--disk|xvda,kind=none|web1|--disk=xvdb|--wait|--json|--paused|-i|"
+          "--compress");
     assert_int_equal(status, 0);
     assert_string_equal(o.name, "a");
     assert_string_equal(o.path, "/x y");
     assert_string_equal(o.description, "");
     assert_string_equal(o.domain, "web1");
-    assert_true(o.live && o.wait && o.json && o.paused && o.internal);
+    assert_true(o.live && o.wait && o.json && o.paused && o.internal &&
+                o.compress);
     assert_int_equal(o.num_disks, 2);
     assert_string_equal(o.disks[0].vdev, "xvda");
     assert_int_equal(o.disks[0].kind, LIBXL_DISK_SNAPSHOT_KIND_NONE);
@@ -133,8 +135,9 @@ REFUSED(external_long, create, CREATE "--external|a", 6, "not supported")
 REFUSED(quiesce, create, CREATE "--quiesce|a", 2, "come back frozen")
 REFUSED(allow_alone, create, CREATE "--disk-only|--allow-unquiesced|a", 2,
         "needs --quiesce")
-REFUSED(compress, create, CREATE "--compress|a", 6, "--compress")
+REFUSED(compress, create, CREATE "--compress|--disk-only|a", 2, "exclude")
 REFUSED(relative_path, create, CREATE "-p|x|a", 2, "absolute")
+REFUSED(live_disk_only, create, CREATE "-l|--disk-only|a", 2, "exclude")
 REFUSED(path_disk_only, create, CREATE "-p|/x|--disk-only|a", 2, "exclude")
 REFUSED(disk_twice, create, CREATE "--disk|xvda|--disk|xvda,kind=none|a", 2,
         "twice")
@@ -313,6 +316,7 @@ int main(void)
         cmocka_unit_test(create_quiesced),
         cmocka_unit_test(compress),
         cmocka_unit_test(relative_path),
+        cmocka_unit_test(live_disk_only),
         cmocka_unit_test(path_disk_only),
         cmocka_unit_test(disk_twice),
         cmocka_unit_test(list_two_forms),

@@ -226,6 +226,14 @@ static void progress(void **state)
     assert_string_equal(
         xl_progress_line(buf, sizeof(buf), 8, LIBXL_SNAPSHOT_STEP_VERIFY,
                          5ull << 20, 0), "verifyi");
+    assert_string_equal(
+        xl_progress_round_line(buf, sizeof(buf), 80, "Frames iteration 1",
+                               5ull << 20, 20ull << 20),
+        "memory, round 2    [######..................] 5/20 MiB");
+    assert_string_equal(
+        xl_progress_round_line(buf, sizeof(buf), 80, "Frames",
+                               5ull << 20, 20ull << 20),
+        "saving memory      [######..................] 5/20 MiB");
 }
 
 int main(void)

@@ -28,6 +28,7 @@
 #define STEPS_MAX 400           /* more than any operation has */
 
 static char root[64];
+static bool compress;           /* what is created */
 
 static void must(int r)
 {
@@ -94,7 +95,8 @@ static int open_as(int flags, xlu_snapshot_catalogue **out)
 
 static int create_named(const char *name, bool disk_only)
 {
-    xlu_snapshot_create_args args = { .name = name, .disk_only = disk_only };
+    xlu_snapshot_create_args args = { .name = name, .disk_only = disk_only,
+                                      .compress = compress };
     xlu_snapshot_catalogue *cat;
     int rc = open_as(XLU_SNAPSHOT_WRITE, &cat);
 
@@ -235,7 +237,8 @@ static void check_names(const char *names, const char *current)
          s = strtok_r(NULL, " ", &save), num++) {
         assert_int_equal(fake_num_snaps(s), FAKE_DISKS);
         snprintf(files + strlen(files), sizeof(files) - strlen(files),
-                 "%s.json %s.xml %s.config %s.mem ", s, s, s, s);
+                 "%s.json %s.xml %s.config %s.mem%s ", s, s, s, s,
+                 compress ? ".zst" : "");
     }
     assert_int_equal(fake_num_snaps(NULL), FAKE_DISKS * num);
     check_folder("snapshots", files);
@@ -430,7 +433,7 @@ static void paused(void **state)
 static void folder(void **state)
 {
     (void)state;
-    xlu_snapshot_create_args args = { .name = "a" };
+    xlu_snapshot_create_args args = { .name = "a", .compress = compress };
     xlu_snapshot_catalogue *cat;
     char path[128], file[160];
 
@@ -440,7 +443,7 @@ static void folder(void **state)
     must(open_as(XLU_SNAPSHOT_WRITE, &cat));
     must(xlu_snapshot_create(cat, &args, NULL, NULL));
     xlu_snapshot_close(cat);
-    snprintf(file, sizeof(file), "%s/a.mem", path);
+    snprintf(file, sizeof(file), "%s/a.mem%s", path, compress ? ".zst" : "");
     must(access(file, F_OK));
     set_domain(2);
     must(op_revert());
@@ -493,6 +496,50 @@ static void damaged_image(void **state)
     check_refused("has 100 bytes, it had");
     must(unlink(path));
     check_refused("opening memory image");
+    must(op_delete());
+    check_names("", NULL);
+}
+
+/* By others, so that there is no checksum that says so first. */
+static void forget_checksum(void)
+{
+    char command[512];
+
+    snprintf(command, sizeof(command), "cd %s/" FAKE_UUID "/snapshots && "
+             "sed -i '/\"xxh64\":/d; /\"size\":/d' a.json && "
+             "grep -q zstd a.json", root);
+    must(system(command));
+}
+
+static void damaged_compressed(void **state)
+{
+    char path[256], command[600];
+    struct stat st;
+
+    (void)state;
+    fake->image_kib = 2048;
+    must(create_named("a", false));
+    set_domain(2);
+    snprintf(path, sizeof(path), "%s/" FAKE_UUID "/snapshots/a.mem.zst",
+             root);
+    must(stat(path, &st));
+    assert_in_range(st.st_size, 100, 100 << 10);
+    /* Every other write of the fake is cut short. */
+    snprintf(command, sizeof(command), "test $(zstd -dc %s | wc -c) -gt "
+             "1000000", path);
+    must(system(command));
+
+    put("snapshots/a.mem.zst", "x", st.st_size / 2, false);
+    check_refused("its checksum is");
+    forget_checksum();
+    check_refused("is damaged: ");
+    must(truncate(path, st.st_size - 4));
+    put("snapshots/a.mem.zst", "\x28\xb5\x2f\xfd", 0, false);
+    check_refused("is damaged: ");
+    put("snapshots/a.mem.zst", "none", 0, false);
+    check_refused("is damaged: Unknown frame descriptor");
+    must(truncate(path, 0));
+    check_refused("is damaged: it ends too early");
     must(op_delete());
     check_names("", NULL);
 }
@@ -564,6 +611,13 @@ static void no_space(void **state)
     limit.rlim_cur = 128 << 10;
     signal(SIGXFSZ, SIG_IGN);
     must(setrlimit(RLIMIT_FSIZE, &limit));
+    fake->random = true;
+    if (compress) {
+        /* Seen before the disks are snapshotted, and only at the end. */
+        fake->image_kib = 16 << 10;
+        assert_int_equal(op_create(), LIBXL_SNAPSHOT_ERROR_NO_SPACE);
+        fake->image_kib = 512;
+    }
     assert_int_equal(op_create(), LIBXL_SNAPSHOT_ERROR_NO_SPACE);
     must(setrlimit(RLIMIT_FSIZE, &old));
     assert_non_null(strstr(fake_log(), "no space left for memory image"));
@@ -922,7 +976,21 @@ static void quiesced_crash(void **state)
     }
 }
 
+static int setup_zstd(void **state)
+{
+    compress = true;
+    return setup(state);
+}
+
+static int teardown_zstd(void **state)
+{
+    compress = false;
+    return teardown(state);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ZSTD_TEST(f) \
+    { "zstd_" #f, f, setup_zstd, teardown_zstd, NULL }
 
 int main(void)
 {
@@ -953,6 +1021,18 @@ int main(void)
         TEST(goes_back),
         TEST(no_safety),
         TEST(started_by_hand),
+        ZSTD_TEST(works),
+        ZSTD_TEST(folder),
+        ZSTD_TEST(paused),
+        ZSTD_TEST(damaged_compressed),
+        ZSTD_TEST(no_space),
+        ZSTD_TEST(fail_each_change),
+        ZSTD_TEST(full_at_each_change),
+        ZSTD_TEST(fail_each_call),
+        ZSTD_TEST(crash_at_each_change),
+        ZSTD_TEST(crash_at_each_call),
+        ZSTD_TEST(host_crash),
+        ZSTD_TEST(goes_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

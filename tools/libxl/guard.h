@@ -11,8 +11,8 @@
 #define GUARD_FD_LOCK  5
 
 /* Lines of one length: written at once, so never seen in half. */
-#define GUARD_LINE 16
-#define GUARD_BYE "end            \n"
+#define GUARD_LINE 20
+#define GUARD_BYE "end                \n"
 
 void libxlss__held_to_line(const struct libxlss__held *held,
                            char line[GUARD_LINE + 1]);

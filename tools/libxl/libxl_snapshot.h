@@ -37,6 +37,16 @@
 #define LIBXL_HAVE_DOMAIN_SNAPSHOT 1
 #endif
 
+/*
+ * LIBXL_HAVE_DOMAIN_SNAPSHOT_LIVE
+ *
+ * libxl_domain_snapshot_args.live is heard, and restore_fd of _verify and
+ * _revert may be a pipe.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_SNAPSHOT_LIVE
+#define LIBXL_HAVE_DOMAIN_SNAPSHOT_LIVE 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -59,9 +69,10 @@ typedef struct libxl_snapshot_how {
 
     /*
      * Called on the operation's thread before each step, and again during
-     * SUSPEND and VERIFY with the bytes done (total is 0 where it is not
-     * known). A caller with a journal writes it here: the step begins after
-     * the callback has returned.
+     * VERIFY with the bytes done (total is 0 where it is not known). How far
+     * SUSPEND is, libxl says through the ctx's logger (its `progress`), in
+     * frames of each round. A caller with a journal writes it here: the step
+     * begins after the callback has returned.
      *
      * A return value other than 0 ends the operation with that code, and
      * what was done is undone. After DESTROY it is ignored. Must not call
@@ -100,6 +111,12 @@ typedef struct libxl_snapshot_how {
  * read-only disks are always left out. args->name is the name inside the
  * images. Before step PREPARE args is filled in with every default, and is
  * then what _revert, _delete, _verify and _recover want.
+ *
+ * args->live: most of the memory is written while the guest runs, in rounds,
+ * and it is suspended for the last one only. A paused domain is saved as
+ * without. LIVE_NOT_POSSIBLE, before anything starts: a PV domain on a Xen
+ * without shadow paging; BUSY: an export or a backup has the disks, since the
+ * device model must be able to give them up for a moment.
  *
  * All disks or none: QEMU takes all qcow2 snapshots in one `transaction`.
  * args->quiesce (memory_fd -1 only, else ERROR_INVAL): the guest agent, on a
@@ -150,9 +167,11 @@ int libxl_domain_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
  * config, and unpauses it unless args->leave_paused is true.
  *
  * domid INVALID_DOMID: the domain is off. restore_fd -1: it is started from
- * its disks. force drops dirty bitmaps of others, which QEMU's revert
- * refuses to carry (`qemu-img snapshot -a`). Bitmaps of this library's own
- * are always dropped.
+ * its disks; a pipe: its stream is not verified here, since it can be read
+ * once only: call _verify with another one before.
+ *
+ * force drops dirty bitmaps of others, which QEMU's revert refuses to carry
+ * (`qemu-img snapshot -a`). Bitmaps of this library's own are always dropped.
  *
  * safety (NULL: none): snapshot name and file for the way back. The memory
  * is saved if the guest suspends, else the disks only. If moving or
@@ -178,8 +197,8 @@ int libxl_domain_snapshot_revert(libxl_ctx *ctx, uint32_t domid,
 /*
  * Looks whether a revert could work; touches nothing. Reads the stream at
  * restore_fd (-1: none) from its position to its end, record by record, and
- * looks for the snapshot in every disk. restore_fd must be seekable; its
- * position is put back.
+ * looks for the snapshot in every disk. The position of restore_fd stays; a
+ * pipe is read, to the end of the stream.
  *
  * DAMAGED, with the disk or the offset in the log.
  */

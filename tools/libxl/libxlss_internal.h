@@ -47,6 +47,8 @@ struct libxlss__held {
     unsigned int pauses;        /* by us: to be undone */
     unsigned int repauses;      /* by the admin, undone by us: to be redone */
     bool frozen;                /* the guest's filesystems may be, by us */
+    bool inactive;              /* QEMU's images may be: `cont` comes first */
+    bool log_dirty;             /* a save has perhaps left it on */
 };
 
 struct libxlss__op {
@@ -144,7 +146,8 @@ int libxlss__wait_qemu_exit(struct libxlss__op *op, int pidfd);
 int libxlss__pidfd_open(pid_t pid);
 
 /* suspend.c: stopping the guest and setting it going. */
-int libxlss__suspend(struct libxlss__op *op, int fd);
+/* live: memory rounds while the guest runs; then held.inactive is set. */
+int libxlss__suspend(struct libxlss__op *op, int fd, bool live);
 int libxlss__pause(struct libxlss__op *op);
 
 /* release.c: idempotent; what the guard does as well. */
@@ -162,6 +165,11 @@ void libxlss__agent_end(struct libxlss__op *op);
 
 /* refuse.c: section "What is refused" of the manual. */
 int libxlss__refuse_domain(struct libxlss__op *op, bool memory);
+
+/* live.c: can the memory be saved while the guest runs? First what Xen says,
+ * then what QEMU does with the disks. */
+int libxlss__live_domain(struct libxlss__op *op);
+int libxlss__live_disks(struct libxlss__op *op);
 
 /* guard.c */
 int libxlss__guard_start(struct libxlss__op *op, int memory_fd);
@@ -214,7 +222,8 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
  * has it open; says who has. */
 int libxlss__image_idle(struct libxlss__op *op, const char *path);
 
-/* stream.c: reads libxl's stream to its end; fd's position is put back. */
+/* stream.c: reads libxl's stream to its end; fd's position stays, unless it
+ * is a pipe. */
 int libxlss__stream_verify(struct libxlss__op *op, int fd);
 
 /* destroy.c: what revert needs beside the disks. */

@@ -177,7 +177,7 @@ int libxlss__release(struct libxlss__op *op)
 
     if (op->domid == XLSS_OFF ||
         (!tried_suspend && !held->stopped && !held->pauses &&
-         !held->repauses && !held->frozen))
+         !held->repauses && !held->frozen && !held->log_dirty))
         return 0;
     rc = libxlss__domain_refresh(op);
     if (rc)
@@ -200,8 +200,11 @@ int libxlss__release(struct libxlss__op *op)
     rc = remember(rc, insist(op, undo_pauses));
     /* Last: only a guest that runs can do it. */
     rc = remember(rc, libxlss__agent_thaw(op));
-    if (failed_suspend)
+    /* `cont` has come, or somebody else's came before it. */
+    held->inactive = held->inactive && held->suspending;
+    if (failed_suspend || held->log_dirty)
         log_dirty_off(op);
+    held->log_dirty = false;
     libxlss__guard_tell(op);
     /* Then the guard has to go on trying. */
     op->stuck = rc != 0;

@@ -27,9 +27,10 @@ static int check_args(struct libxlss__op *op, const struct create *c)
         LOG_ERROR(op, "no name for the snapshot");
         return ERROR_INVAL;
     }
-    if (wanted(c->args->live)) {
-        LOG_ERROR(op, "live snapshots are not supported by this version");
-        return XLSS(LIVE_NOT_POSSIBLE);
+    if (wanted(c->args->live) && c->memory_fd < 0) {
+        LOG_ERROR(op, "a live snapshot is one of the memory, and only the "
+                  "disks are wanted");
+        return ERROR_INVAL;
     }
     if (wanted(c->args->quiesce) && c->memory_fd >= 0) {
         LOG_ERROR(op, "a snapshot with memory can't be quiesced: the guest "
@@ -51,6 +52,8 @@ static int look(struct libxlss__op *op, const struct create *c)
         rc = libxlss__domain_config(op);
     if (!rc)
         rc = libxlss__refuse_domain(op, c->memory_fd >= 0);
+    if (!rc && wanted(c->args->live))
+        rc = libxlss__live_domain(op);
     /* It starts while we look at the disks. */
     if (!rc)
         rc = libxlss__guard_start(op, c->memory_fd);
@@ -58,6 +61,8 @@ static int look(struct libxlss__op *op, const struct create *c)
         rc = libxlss__disks_choose(op, c->args);
     if (!rc)
         rc = libxlss__disks_need_qemu(op);
+    if (!rc && wanted(c->args->live))
+        rc = libxlss__live_disks(op);
     if (!rc)
         rc = libxlss__disks_plan(op);
     return rc;
@@ -88,12 +93,15 @@ static int quiesce(struct libxlss__op *op, const struct create *c)
     return rc;
 }
 
+/* A paused guest runs for the suspend handshake alone: it would have to run
+ * for all rounds of a live save, and gains nothing by it. */
 static int freeze(struct libxlss__op *op, const struct create *c)
 {
+    bool live = wanted(c->args->live) && !op->info.paused;
     int rc;
 
     if (c->memory_fd >= 0)
-        return libxlss__suspend(op, c->memory_fd);
+        return libxlss__suspend(op, c->memory_fd, live);
     rc = quiesce(op, c);
     return rc ? rc : libxlss__pause(op);
 }

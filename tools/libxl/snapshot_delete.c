@@ -83,6 +83,8 @@ static void guess_held(struct libxlss__op *op, const struct request *r)
     op->held.suspending = libxlss__is_suspended(&op->info) ||
                           (request && !strcmp(request, "suspend"));
     op->held.stopped = true;
+    /* Nothing shows whether it is on in QEMU. */
+    op->held.log_dirty = r->intent != LIBXL_SNAPSHOT_INTENT_DELETE;
     if (libxl_defbool_is_default(paused))
         return;
     if (libxl_defbool_val(paused))

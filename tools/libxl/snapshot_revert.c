@@ -77,11 +77,17 @@ static int look(struct libxlss__op *op, struct revert *v)
     return rc;
 }
 
+/* What comes through a pipe can be read once, and that is for the restore. */
+static bool is_seekable(int fd)
+{
+    return fd >= 0 && lseek(fd, 0, SEEK_CUR) >= 0;
+}
+
 static int verify(struct libxlss__op *op, struct revert *v)
 {
     int rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_VERIFY);
 
-    if (!rc && v->restore_fd >= 0)
+    if (!rc && is_seekable(v->restore_fd))
         rc = libxlss__stream_verify(op, v->restore_fd);
     if (!rc)
         rc = libxlss__disks_recorded(op, v->args);
@@ -101,7 +107,7 @@ static int safety_freeze(struct libxlss__op *op, struct revert *v)
     if (op->info.shutdown)
         return 0;               /* it stands still already */
     if (v->safety->memory_fd >= 0) {
-        rc = libxlss__suspend(op, v->safety->memory_fd);
+        rc = libxlss__suspend(op, v->safety->memory_fd, false);
         if (!rc) {
             v->safety->memory = true;
             return 0;

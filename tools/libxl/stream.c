@@ -3,7 +3,8 @@
  * Walks libxl's stream (docs/specs/libxl-migration-stream.pandoc of Xen) and
  * the libxc stream within (libxc-migration-stream.pandoc), record by record,
  * to its END. Pages are skipped over, not read: this finds what is cut off
- * or no stream; changed bytes are found by the catalogue's checksum.
+ * or no stream; changed bytes are found by the catalogue's checksum. What
+ * comes through a pipe is read, and gone.
  */
 #include <endian.h>
 #include <errno.h>
@@ -27,11 +28,13 @@
 #define LIBXC_END           0
 
 #define LENGTH_LIMIT (256u << 20)       /* of one record */
+#define SCRATCH      (64u << 10)        /* bytes of a pipe read at once */
 
 struct stream {
     struct libxlss__op *op;
     int fd;
-    uint64_t start, at, size;
+    bool pipe;
+    uint64_t start, at, size;           /* of a pipe: 0, bytes read, no end */
 };
 
 static int bad(struct stream *s, const char *why)
@@ -41,10 +44,33 @@ static int bad(struct stream *s, const char *why)
     return XLSS(DAMAGED);
 }
 
+static int take_piped(struct stream *s, void *buf, size_t len)
+{
+    while (len) {
+        ssize_t n = read(s->fd, buf, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            LOG_ERRNO(s->op, "cannot read the memory image at byte %" PRIu64,
+                      s->at);
+            return XLSS(DAMAGED);
+        }
+        if (!n)
+            return bad(s, "it ends too early");
+        buf = (char *)buf + n;
+        len -= n;
+        s->at += n;
+    }
+    return 0;
+}
+
 static int take(struct stream *s, void *buf, size_t len)
 {
     ssize_t n;
 
+    if (s->pipe)
+        return take_piped(s, buf, len);
     if (s->size - s->at < len)
         return bad(s, "it ends too early");
     n = pread(s->fd, buf, len, s->at);
@@ -55,6 +81,26 @@ static int take(struct stream *s, void *buf, size_t len)
     }
     s->at += len;
     return 0;
+}
+
+static int skip(struct stream *s, uint64_t len)
+{
+    char scratch[SCRATCH];
+    int rc = 0;
+
+    if (!s->pipe) {
+        if (s->size - s->at < len)
+            return bad(s, "it ends in the middle of a record");
+        s->at += len;
+        return 0;
+    }
+    while (!rc && len) {
+        size_t part = len < sizeof(scratch) ? len : sizeof(scratch);
+
+        rc = take_piped(s, scratch, part);
+        len -= part;
+    }
+    return rc;
 }
 
 struct record {
@@ -72,10 +118,7 @@ static int next_record(struct stream *s, struct record *r)
     if (r->length > LENGTH_LIMIT)
         return bad(s, "a record is longer than any can be");
     body = ((uint64_t)r->length + 7) & ~7ULL;
-    if (s->size - s->at < body)
-        return bad(s, "it ends in the middle of a record");
-    s->at += body;
-    return 0;
+    return skip(s, body);
 }
 
 static int walk_libxc(struct stream *s)
@@ -100,7 +143,8 @@ static int walk_libxc(struct stream *s)
             rc = next_record(s, &r);
         if (!rc)
             rc = libxlss__progress(s->op, LIBXL_SNAPSHOT_STEP_VERIFY,
-                                   s->at - s->start, s->size - s->start);
+                                   s->at - s->start,
+                                   s->pipe ? 0 : s->size - s->start);
     } while (!rc && r.type != LIBXC_END);
     return rc;
 }
@@ -135,8 +179,12 @@ int libxlss__stream_verify(struct libxlss__op *op, int fd)
     struct stat st;
     off_t start = lseek(fd, 0, SEEK_CUR);
 
+    if (start < 0 && errno == ESPIPE) {
+        s.pipe = true;
+        return walk(&s);
+    }
     if (start < 0 || fstat(fd, &st)) {
-        LOG_ERRNO(op, "memory image can't be verified, it is not seekable");
+        LOG_ERRNO(op, "memory image can't be verified");
         return ERROR_INVAL;
     }
     s.start = s.at = start;

@@ -39,8 +39,16 @@ static int let_run(struct libxlss__op *op)
     }
 }
 
-static int not_suspended(struct libxlss__op *op, int rc, uint64_t took_ms)
+static int not_suspended(struct libxlss__op *op, int rc, bool live,
+                         uint64_t took_ms)
 {
+    /* So libxl says that log-dirty mode could not be turned on. */
+    if (live && rc == ERROR_GUEST_TIMEDOUT &&
+        took_ms < LIBXL_SUSPEND_ACK_MS - 1000) {
+        LOG_ERROR(op, "its memory could not be saved while it runs; it runs "
+                  "on");
+        return XLSS(LIVE_NOT_POSSIBLE);
+    }
     if (rc == ERROR_GUEST_TIMEDOUT || took_ms >= LIBXL_SUSPEND_ACK_MS - 1000) {
         LOG_ERROR(op, "the guest did not answer the suspend request in %d s; "
                   "it runs on (are its PV drivers up?)",
@@ -52,7 +60,7 @@ static int not_suspended(struct libxlss__op *op, int rc, uint64_t took_ms)
     return rc ? rc : XLSS(NOT_SUSPENDED);
 }
 
-int libxlss__suspend(struct libxlss__op *op, int fd)
+int libxlss__suspend(struct libxlss__op *op, int fd, bool live)
 {
     uint64_t start;
     int rc;
@@ -61,13 +69,19 @@ int libxlss__suspend(struct libxlss__op *op, int fd)
     if (rc)
         return rc;
     op->held.suspending = true;
+    op->held.log_dirty = true;
+    op->held.inactive = live;
     libxlss__guard_tell(op);
     start = libxlss__now_ms();
-    rc = libxl_domain_suspend(op->ctx, op->domid, fd, 0, NULL);
+    rc = libxl_domain_suspend(op->ctx, op->domid, fd,
+                              live ? LIBXL_SUSPEND_LIVE : 0, NULL);
     /* libxl may report success where the guest never suspended. */
     if (rc || libxlss__domain_refresh(op) ||
         !libxlss__is_suspended(&op->info))
-        return not_suspended(op, rc, libxlss__now_ms() - start);
+        return not_suspended(op, rc, live, libxlss__now_ms() - start);
+    /* Told to the guard with the next change: until then it is on the safe
+     * side, and the guest stands still now. */
+    op->held.log_dirty = false;
     return 0;
 }
 

@@ -15,6 +15,7 @@
  *   UUID/snapshots/NAME.json    xlu_snapshot
  *   UUID/snapshots/NAME.config  libxl_domain_config as JSON
  *   UUID/snapshots/NAME.mem     memory image, as `xl save` writes it
+ *   UUID/snapshots/NAME.mem.zst the same, compressed
  *
  * NAME.json is the truth: a snapshot exists while it is there, and the XML
  * is written again from it if somebody has damaged it.
@@ -103,6 +104,7 @@ typedef struct {
     const char *description;
     const char *memory_folder;  /* default: in the catalogue */
     bool disk_only;
+    bool compress;              /* the memory image, with zstd */
     libxl_domain_snapshot_args args;    /* live, quiesce, leave_paused, disks */
 } xlu_snapshot_create_args;
 

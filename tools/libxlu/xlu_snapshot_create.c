@@ -42,6 +42,8 @@ static void creation_init(creation *c, xlu_snapshot_catalogue *cat,
     xluss__image_init(&c->image);
     libxl_domain_config_init(&c->config);
     libxl_dominfo_init(&c->info);
+    c->image.format = in->compress ? XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD
+                                   : XLU_SNAPSHOT_MEMORY_FORMAT_RAW;
     c->s.creation_time = time(NULL);
     c->s.name = in->name && *in->name
                 ? xluss__strdup(in->name)
@@ -154,12 +156,31 @@ static int note_args(xluss__op *op, libxl_snapshot_step step)
     return 0;
 }
 
+/* libxl doesn't notice what goes wrong behind the compressor: better now than
+ * with snapshots on the disks. */
+static int check_image(xluss__op *op, libxl_snapshot_step step)
+{
+    creation *c = op->owner;
+    int e, rc;
+
+    if (step != LIBXL_SNAPSHOT_STEP_INSTANT)
+        return 0;
+    e = xluss__image_error(&c->image);
+    rc = xluss__rc(e);
+    /* That, take() says. */
+    if (rc && rc != LIBXL_SNAPSHOT_ERROR_NO_SPACE)
+        LOGEV(op->cat->lg, ERROR, e, "compressing memory image %s",
+              c->image.path);
+    return rc;
+}
+
 static int begin_journal(creation *c)
 {
     xluss__op *op = &c->op;
 
     op->owner = c;
     op->prepare = note_args;
+    op->check = check_image;
     /* Only while the guest runs: an fsync would lengthen its pause. */
     op->steps = 1u << LIBXL_SNAPSHOT_STEP_PREPARE;
     op->j.domid = c->cat->dom.domid;
@@ -177,7 +198,7 @@ static int take(creation *c)
     if (rc)
         return rc;
     rc = libxl_domain_snapshot_create(c->cat->ctx, c->cat->dom.domid,
-                                      &c->s.args, c->image.fd, &c->op.how,
+                                      &c->s.args, c->image.out, &c->op.how,
                                       NULL);
     if (rc && rc != LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR &&
         xluss__image_full(&c->image)) {

@@ -78,7 +78,7 @@ char *xluss__file_name(const char *name, const char *suffix)
 bool xluss__name_taken(xlu_snapshot_catalogue *cat, const char *name)
 {
     static const char *const suffixes[] = { ".json", ".xml", ".config",
-                                            ".mem" };
+                                            ".mem", ".mem.zst" };
     bool taken = xluss__find(cat, name);
     size_t i;
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "xluss_xml.h"
@@ -27,6 +28,7 @@ typedef struct {
     libxl_domain_config config;
     char *config_json;          /* to be kept with it; NULL: none */
     int fd;                     /* its memory; -1: none, or not there */
+    xluss__zstd *z;             /* behind fd; NULL: none */
     bool incomplete;
 } redefinition;
 
@@ -190,13 +192,31 @@ static void lacks(redefinition *r, const char *what)
         r->s.name, what);
 }
 
+/* Size and hash are those of the file, whatever it is read through. */
+static int measure(redefinition *r)
+{
+    int fd, rc;
+
+    if (r->s.memory.xxh64)
+        return 0;
+    fd = open(r->s.memory.path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    rc = xluss__image_measure(r->cat->lg, fd, &r->s.memory);
+    close(fd);
+    return rc;
+}
+
 static void open_image(redefinition *r)
 {
-    if (!r->s.memory.path)
+    xlu_snapshot_memory *m = &r->s.memory;
+
+    if (!m->path)
         return;
-    if (xluss__image_open(r->cat->lg, &r->s, &r->fd, &r->config_json) ||
-        (!r->s.memory.xxh64 &&
-         xluss__image_measure(r->cat->lg, r->fd, &r->s.memory)))
+    if (xluss__ends_with(m->path, ".zst"))
+        m->format = XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD;
+    if (xluss__image_open(r->cat->lg, &r->s, &r->fd, &r->z,
+                          &r->config_json) || measure(r))
         lacks(r, "its memory image can't be used, so it can't be reverted "
                  "to now");
 }
@@ -410,6 +430,8 @@ int xlu_snapshot_redefine(xlu_snapshot_catalogue *cat, const char *from,
         rc = xlu_snapshot_get(cat, r.s.name, out);
     if (r.fd >= 0)
         close(r.fd);
+    if (r.z)
+        xluss__zstd_end(r.z, true);
     xmlFreeDoc(r.doc);
     xlu_snapshot_dispose(&r.s);
     libxl_domain_config_dispose(&r.config);

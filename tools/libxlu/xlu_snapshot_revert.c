@@ -24,6 +24,7 @@
 /* What a domain is made from. */
 typedef struct {
     int fd;                     /* where the stream begins; -1: no memory */
+    xluss__zstd *z;             /* fd is its pipe; NULL: a file */
     libxl_domain_config config;
     libxl_domain_snapshot_args args;
 } source;
@@ -31,14 +32,28 @@ typedef struct {
 static void source_init(source *src)
 {
     src->fd = -1;
+    src->z = NULL;
     libxl_domain_config_init(&src->config);
     libxl_domain_snapshot_args_init(&src->args);
 }
 
-static void source_dispose(source *src)
+/* quiet: what comes after the place where the reader stopped is no matter. */
+static int source_close(source *src, bool quiet)
 {
+    int rc = 0;
+
     if (src->fd >= 0)
         close(src->fd);
+    src->fd = -1;
+    if (src->z)
+        rc = xluss__zstd_end(src->z, quiet);
+    src->z = NULL;
+    return rc;
+}
+
+static void source_dispose(source *src)
+{
+    source_close(src, true);
     libxl_domain_config_dispose(&src->config);
     libxl_domain_snapshot_args_dispose(&src->args);
 }
@@ -76,7 +91,7 @@ static int source_open(xlu_snapshot_catalogue *cat, const xlu_snapshot *s,
 
     libxl_domain_snapshot_args_copy(cat->ctx, &src->args, &s->args);
     if (s->memory.path) {
-        rc = xluss__image_open(cat->lg, s, &src->fd, &json);
+        rc = xluss__image_open(cat->lg, s, &src->fd, &src->z, &json);
         if (rc)
             return rc;
         rc = xluss__domain_config_parse(cat, json, s->memory.path,
@@ -114,6 +129,33 @@ static int source_open_safety(xluss__op *op, source *src)
     rc = config_from_file(op->cat, &op->cat->dir, SAFETY_CONFIG, src);
     if (!rc && op->j.safety_memory)
         rc = safety_fd(op->cat, &src->fd);
+    return rc;
+}
+
+/*
+ * Before anything is touched: reads the image to its end. A pipe is used up
+ * by this, so a compressed one is decompressed a second time for the restore.
+ */
+static int source_verify(xluss__op *op, const xlu_snapshot *s, source *src)
+{
+    xlu_snapshot_catalogue *cat = op->cat;
+    int rc, rc2;
+    char byte;
+
+    rc = libxl_domain_snapshot_verify(cat->ctx, cat->dom.domid, &src->args,
+                                      src->fd, &op->how, NULL);
+    if (!src->z)
+        return rc;
+    if (!rc && read(src->fd, &byte, 1) > 0) {
+        LOG(cat->lg, ERROR, "memory image %s is damaged: it goes on after "
+            "its end", s->memory.path);
+        rc = LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    rc2 = source_close(src, false);
+    if (!rc)
+        rc = rc2;
+    if (!rc)
+        rc = xluss__image_reopen(cat->lg, s, &src->fd, &src->z);
     return rc;
 }
 
@@ -380,8 +422,7 @@ static int revert(xluss__op *op, const xlu_snapshot *s,
     rc = source_open(cat, s, &src);
     if (rc) goto out;
     libxl_defbool_set(&src.args.leave_paused, op->j.leave_paused);
-    rc = libxl_domain_snapshot_verify(cat->ctx, domid, &src.args, src.fd,
-                                      &op->how, NULL);
+    rc = source_verify(op, s, &src);
     if (rc) goto out;
 
     /* A domain that is off has nothing to go back to but its disks. */

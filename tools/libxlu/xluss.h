@@ -171,6 +171,24 @@ int xluss__header_write(xentoollog_logger *lg, int fd, const char *path,
 int xluss__header_read(xentoollog_logger *lg, int fd, const char *path,
                        char **config_json_out);
 
+/* --- xluss_compress.c --- */
+
+/* A thread between a pipe and a memory image's file. */
+typedef struct xluss__zstd xluss__zstd;
+
+/* What is written to *fd_out goes compressed into file, from its position.
+ * It is always taken: an error shows in _error and _end only. */
+int xluss__zstd_writer(xentoollog_logger *lg, const char *path, int file,
+                       xluss__zstd **out, int *fd_out);
+/* What file holds, from its position, comes out of *fd_out. file is closed at
+ * the end, and if this fails. */
+int xluss__zstd_reader(xentoollog_logger *lg, const char *path, int file,
+                       xluss__zstd **out, int *fd_out);
+/* An errno; 0: good so far. */
+int xluss__zstd_error(xluss__zstd *z);
+/* After the caller has closed its *fd_out: waits for the thread's end. */
+int xluss__zstd_end(xluss__zstd *z, bool quiet);
+
 /* --- xluss_image.c --- */
 
 /* A memory image on its way into the catalogue. */
@@ -179,20 +197,27 @@ typedef struct {
     xluss__dir dir;             /* of its own */
     char *name, *temporary;     /* file names in dir */
     char *path;
-    int fd;                     /* -1: none */
+    int fd;                     /* the file; -1: none */
+    int out;                    /* where header and stream go; -1: none */
+    xlu_snapshot_memory_format format;
+    xluss__zstd *z;             /* between out and fd; NULL: they are one */
 } xluss__image;
 
 void xluss__image_init(xluss__image *im);
 void xluss__image_dispose(xluss__image *im);
 /* Looks where it will be: no file is made. EXISTS. folder NULL: the
- * catalogue's own. */
+ * catalogue's own. im->format says how it will be written. */
 int xluss__image_place(xlu_snapshot_catalogue *cat, const char *folder,
                        const char *snapshot, xluss__image *im);
-/* NO_SPACE unless there is room for bytes of guest memory. */
+/* NO_SPACE unless there is room for bytes of guest memory. How small they
+ * become compressed isn't known: then for the share of a usual guest. */
 int xluss__image_room(const xluss__image *im, uint64_t bytes);
 int xluss__image_begin(xluss__image *im, const char *config_json);
-/* True if writing to it fails for lack of space; says nothing. */
-bool xluss__image_full(const xluss__image *im);
+/* An errno of writing to it that may have gone unnoticed; says nothing. */
+int xluss__image_error(const xluss__image *im);
+/* True if writing to it fails for lack of space; says nothing. For an image
+ * that is given up. */
+bool xluss__image_full(xluss__image *im);
 /* fsyncs and hashes it (both at once), and fills *m. */
 int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m);
 /* Gives it its name; the folder is not yet fsynced. */
@@ -206,9 +231,14 @@ int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
 /* Size and hash of one that somebody else wrote; fd stays where it is. */
 int xluss__image_measure(xentoollog_logger *lg, int fd,
                          xlu_snapshot_memory *m);
-/* Checks size, hash and header. *fd_out is where the stream begins. */
+/* Checks size, hash and header. *fd_out is where the stream begins; of a
+ * compressed image it is a pipe, and *z_out is to be ended after it. */
 int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
-                      int *fd_out, char **config_json_out);
+                      int *fd_out, xluss__zstd **z_out,
+                      char **config_json_out);
+/* The same without size and hash, where they were checked a moment ago. */
+int xluss__image_reopen(xentoollog_logger *lg, const xlu_snapshot *s,
+                        int *fd_out, xluss__zstd **z_out);
 
 /* --- xluss_journal.c --- */
 
@@ -224,6 +254,8 @@ struct xluss__op {
     uint32_t steps;             /* 1 << step: is written before it begins */
     /* What must be in the journal at this step; NULL: nothing more. */
     int (*prepare)(xluss__op *op, libxl_snapshot_step step);
+    /* May this step begin? NULL: always. */
+    int (*check)(xluss__op *op, libxl_snapshot_step step);
     void *owner;
 };
 

@@ -23,16 +23,32 @@
 #define HASH_BUFFER (1u << 20)          /* bytes */
 #define ROOM_FIXED  (16u << 20)         /* bytes: device state, documents */
 #define ROOM_SHARE  256                 /* and one in so many for records */
+#define ROOM_ZSTD   8                   /* compressed to one in so many */
 #define PROBE_BYTES (64u << 10)
 
 void xluss__image_init(xluss__image *im)
 {
     memset(im, 0, sizeof(*im));
-    im->fd = im->dir.fd = -1;
+    im->fd = im->out = im->dir.fd = -1;
+}
+
+/* The last bytes go through the compressor. */
+static int image_finish(xluss__image *im, bool quiet)
+{
+    int rc = 0;
+
+    if (im->z) {
+        close(im->out);
+        rc = xluss__zstd_end(im->z, quiet);
+        im->z = NULL;
+    }
+    im->out = -1;
+    return rc;
 }
 
 static void image_close(xluss__image *im)
 {
+    image_finish(im, true);
     if (im->fd >= 0)
         close(im->fd);
     im->fd = -1;
@@ -48,10 +64,18 @@ void xluss__image_dispose(xluss__image *im)
     xluss__image_init(im);
 }
 
+static char *file_name(const char *snapshot,
+                       xlu_snapshot_memory_format format)
+{
+    return xluss__asprintf("%s.mem%s", snapshot,
+                           format == XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD
+                           ? ".zst" : "");
+}
+
 static void name_files(xluss__image *im, const char *snapshot)
 {
-    im->name = xluss__asprintf("%s.mem", snapshot);
-    im->temporary = xluss__asprintf(".%s.mem.tmp", snapshot);
+    im->name = file_name(snapshot, im->format);
+    im->temporary = xluss__asprintf(".%s.tmp", im->name);
     im->path = xluss__asprintf("%s/%s", im->dir.path, im->name);
 }
 
@@ -90,6 +114,8 @@ int xluss__image_room(const xluss__image *im, uint64_t bytes)
     uint64_t need = bytes + bytes / ROOM_SHARE + ROOM_FIXED, have;
     int rc = xluss__dir_space(im->lg, &im->dir, &have);
 
+    if (im->format == XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD)
+        need = bytes / ROOM_ZSTD + ROOM_FIXED;
     if (rc)
         return rc;
     if (have >= need)
@@ -103,17 +129,31 @@ int xluss__image_begin(xluss__image *im, const char *config_json)
 {
     int rc = xluss__file_new(im->lg, &im->dir, im->temporary, &im->fd);
 
-    return rc ? rc : xluss__header_write(im->lg, im->fd, im->path,
+    if (rc)
+        return rc;
+    if (im->format == XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD)
+        rc = xluss__zstd_writer(im->lg, im->path, im->fd, &im->z, &im->out);
+    else
+        im->out = im->fd;
+    return rc ? rc : xluss__header_write(im->lg, im->out, im->path,
                                          config_json);
 }
 
+int xluss__image_error(const xluss__image *im)
+{
+    return im->z ? xluss__zstd_error(im->z) : 0;
+}
+
 /* The image is given up anyway: more is written to it, to see why. */
-bool xluss__image_full(const xluss__image *im)
+bool xluss__image_full(xluss__image *im)
 {
     static const char zeroes[PROBE_BYTES];
-    off_t end = im->fd < 0 ? -1 : lseek(im->fd, 0, SEEK_END);
+    off_t end;
     int e;
 
+    if (im->z)
+        return image_finish(im, true) == LIBXL_SNAPSHOT_ERROR_NO_SPACE;
+    end = im->fd < 0 ? -1 : lseek(im->fd, 0, SEEK_END);
     if (end < 0)
         return false;
     e = xluss__write_all(im->fd, zeroes, sizeof(zeroes));
@@ -162,7 +202,11 @@ int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m)
     struct stat st;
     char text[17];
     void *ret;
+    int rc;
 
+    rc = image_finish(im, false);
+    if (rc)
+        return rc;
     if (fstat(im->fd, &st))
         e = errno;
     if (!e) {
@@ -180,6 +224,7 @@ int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m)
         return xluss__rc(e);
     }
     m->size = st.st_size;
+    m->format = im->format;
     xluss__replace(&m->xxh64, text);
     xluss__replace(&m->path, im->path);
     return 0;
@@ -202,34 +247,76 @@ int xluss__image_drop(xluss__image *im)
     return rc ? rc : rc2;
 }
 
-/* Splits path, which must be the one of `snapshot`; false if it isn't. */
+/* Splits path, which must be one that `snapshot` can have; false if it isn't.
+ * Nothing but its name tells the format here. */
 static bool split_path(const char *path, const char *snapshot,
+                       xlu_snapshot_memory_format *format_out,
                        char **folder_out)
 {
+    static const xlu_snapshot_memory_format formats[] = {
+        XLU_SNAPSHOT_MEMORY_FORMAT_RAW, XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD,
+    };
     const char *slash = strrchr(path, '/');
-    char *name = xluss__asprintf("%s.mem", snapshot);
-    bool good = path[0] == '/' && !strcmp(slash + 1, name);
+    bool good = false;
+    size_t i;
 
-    free(name);
+    for (i = 0; !good && path[0] == '/' && i < 2; i++) {
+        char *name = file_name(snapshot, formats[i]);
+
+        good = !strcmp(slash + 1, name);
+        *format_out = formats[i];
+        free(name);
+    }
     *folder_out = good ? xluss__asprintf("%.*s", (int)(slash - path), path)
                        : NULL;
     return good;
 }
 
+/* From the file at its beginning, which is closed in the end. */
+static int read_header(xentoollog_logger *lg, const char *path,
+                       xlu_snapshot_memory_format format, int file,
+                       int *fd_out, xluss__zstd **z_out,
+                       char **config_json_out)
+{
+    int rc = 0;
+
+    *fd_out = file;
+    *z_out = NULL;
+    *config_json_out = NULL;
+    if (format == XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD)
+        rc = xluss__zstd_reader(lg, path, file, z_out, fd_out);
+    if (rc)
+        return rc;
+    rc = xluss__header_read(lg, *fd_out, path, config_json_out);
+    if (!rc)
+        return 0;
+    close(*fd_out);
+    *fd_out = -1;
+    if (*z_out)
+        xluss__zstd_end(*z_out, false);
+    *z_out = NULL;
+    return rc;
+}
+
 /* Says why not. */
 static bool begins_as_image(xluss__image *im)
 {
-    char *json = NULL;
+    xluss__zstd *z;
+    char *json;
     int rc, fd;
 
     fd = openat(im->dir.fd, im->name,
                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT;
-    rc = xluss__header_read(im->lg, fd, im->path, &json);
+    rc = read_header(im->lg, im->path, im->format, fd, &fd, &z, &json);
+    if (rc)
+        return false;
     free(json);
     close(fd);
-    return !rc;
+    if (z)
+        xluss__zstd_end(z, true);
+    return true;
 }
 
 int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
@@ -241,7 +328,7 @@ int xluss__image_drop_path(xlu_snapshot_catalogue *cat, const char *snapshot,
 
     xluss__image_init(&im);
     im.lg = cat->lg;
-    if (!split_path(path, snapshot, &folder)) {
+    if (!split_path(path, snapshot, &im.format, &folder)) {
         LOG(cat->lg, WARN, "domain %s, snapshot %s: %s is left where it is, "
             "since it is not where the catalogue would put it",
             cat->dom.name, snapshot, path);
@@ -326,26 +413,49 @@ int xluss__image_measure(xentoollog_logger *lg, int fd,
     return 0;
 }
 
-int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
-                      int *fd_out, char **config_json_out)
+static int open_file(xentoollog_logger *lg, const xlu_snapshot *s,
+                     int *file_out)
 {
-    int fd, rc;
+    *file_out = open(s->memory.path,
+                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*file_out >= 0)
+        return 0;
+    LOGEV(lg, ERROR, errno, "snapshot %s: opening memory image %s", s->name,
+          s->memory.path);
+    return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+}
+
+int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
+                      int *fd_out, xluss__zstd **z_out,
+                      char **config_json_out)
+{
+    int file, rc;
 
     *config_json_out = NULL;
+    *z_out = NULL;
     *fd_out = -1;
-    fd = open(s->memory.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) {
-        LOGEV(lg, ERROR, errno, "snapshot %s: opening memory image %s",
-              s->name, s->memory.path);
-        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
-    }
-    rc = check_content(lg, s, fd);
-    if (!rc)
-        rc = xluss__header_read(lg, fd, s->memory.path, config_json_out);
+    rc = open_file(lg, s, &file);
+    if (rc)
+        return rc;
+    rc = check_content(lg, s, file);
     if (rc) {
-        close(fd);
+        close(file);
         return rc;
     }
-    *fd_out = fd;
-    return 0;
+    return read_header(lg, s->memory.path, s->memory.format, file, fd_out,
+                       z_out, config_json_out);
+}
+
+int xluss__image_reopen(xentoollog_logger *lg, const xlu_snapshot *s,
+                        int *fd_out, xluss__zstd **z_out)
+{
+    char *json = NULL;
+    int file, rc;
+
+    rc = open_file(lg, s, &file);
+    if (!rc)
+        rc = read_header(lg, s->memory.path, s->memory.format, file, fd_out,
+                         z_out, &json);
+    free(json);
+    return rc;
 }

@@ -24,6 +24,10 @@ static int step(libxl_ctx *ctx, libxl_snapshot_step step, uint64_t done,
 
     op->any = true;
     op->last = step;
+    if (first && op->check)
+        rc = op->check(op, step);
+    if (rc)
+        return rc;
     if (first && (op->steps & (1u << step))) {
         xluss__replace(&op->j.step, libxl_snapshot_step_to_string(step));
         if (op->prepare)

@@ -52,6 +52,7 @@ static void fill_create(const struct xl_create_options *o,
     args->description = o->description;
     args->memory_folder = o->path;
     args->disk_only = o->disk_only;
+    args->compress = o->compress;
     libxl_domain_snapshot_args_init(&args->args);
     if (o->live)
         libxl_defbool_set(&args->args.live, true);
@@ -73,7 +74,8 @@ static char *contents(const xlu_snapshot *snapshot)
         return xl_strdup(xl_is_quiesced(snapshot) ? "quiesced, no memory"
                                                   : "no memory");
     size = xl_size(snapshot->memory.size);
-    text = xl_printf("%s of memory", size);
+    text = xl_printf("%s of %smemory", size, snapshot->memory.format ==
+                     XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD ? "compressed " : "");
     free(size);
     return text;
 }

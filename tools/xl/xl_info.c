@@ -92,24 +92,33 @@ static void print_disk_command(FILE *f, const xlu_snapshot *s,
     free(path);
 }
 
+static void print_restore_command(FILE *f, const xlu_snapshot *s)
+{
+    char *image = word(s->memory.path);
+    const char *paused = s->state == XLU_SNAPSHOT_STATE_PAUSED ? "-p " : "";
+
+    if (s->memory.format == XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD)
+        fprintf(f, "    zstd -dc %s | xl restore %s/dev/stdin\n", image,
+                paused);
+    else
+        fprintf(f, "    xl restore %s%s\n", paused, image);
+    free(image);
+}
+
 static void print_commands(FILE *f, const xlu_snapshot *s,
                            const char *domain)
 {
-    char *dom = word(domain), *image;
+    char *dom = word(domain);
     int i;
 
     fprintf(f, "\nTo restore it without this program:\n\n"
                "    xl destroy %s\n", dom);
     for (i = 0; i < s->args.num_disks; i++)
         print_disk_command(f, s, &s->args.disks[i]);
-    if (s->memory.path) {
-        image = word(s->memory.path);
-        fprintf(f, "    xl restore %s%s\n",
-                s->state == XLU_SNAPSHOT_STATE_PAUSED ? "-p " : "", image);
-        free(image);
-    } else {
+    if (s->memory.path)
+        print_restore_command(f, s);
+    else
         fprintf(f, "    xl create CONFIGFILE\n");
-    }
     free(dom);
 }
 
@@ -143,6 +152,8 @@ void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
         field(f, "Quiesced:", xl_is_quiesced(s) ? "yes" : "no");
     if (s->memory.path) {
         field(f, "Image:", s->memory.path);
+        field(f, "Format:",
+              xlu_snapshot_memory_format_to_string(s->memory.format));
         field(f, "XXH64:", s->memory.xxh64);
     }
     if (s->no_revert)

@@ -86,6 +86,18 @@ static void xl_vmessage(xentoollog_logger *base, xentoollog_level level,
     free(text);
 }
 
+static void xl_frames(xentoollog_logger *base, const char *context,
+                      const char *what, int percent, unsigned long done,
+                      unsigned long total)
+{
+    (void)base;
+    (void)context;
+    (void)percent;
+    pthread_mutex_lock(&lock);
+    xl_progress_frames(what, done, total);
+    pthread_mutex_unlock(&lock);
+}
+
 static void xl_destroy(xentoollog_logger *base)
 {
     free(base);
@@ -97,6 +109,7 @@ xentoollog_logger *xl_log_create(const struct xl_globals *globals)
     int least = XTL_NOTICE - globals->verbose;
 
     logger->vtable.vmessage = xl_vmessage;
+    logger->vtable.progress = xl_frames;
     logger->vtable.destroy = xl_destroy;
     logger->least = least > XTL_DEBUG ? least : XTL_DEBUG;
     timestamps = globals->timestamps;

@@ -21,8 +21,7 @@ enum {
 
 /*
  * Without a text: known, so that the answer is "not supported" and not
- * "unknown". --live goes to the library, which refuses it itself; it is not
- * in the help either.
+ * "unknown".
  */
 #define HIDDEN ""
 
@@ -32,7 +31,8 @@ enum {
 const struct xl_option xl_create_table[] = {
     { OPT_NAME, 'n', "name", "NAME",
       "name; default: the time, as 20261120T153045Z" },
-    { OPT_LIVE, 'l', "live", NULL, HIDDEN },
+    { OPT_LIVE, 'l', "live", NULL,
+      "write most of the memory while the domain runs" },
     { OPT_INTERNAL, 'i', "internal", NULL,
       "keep the disks' state in their images (default)" },
     { OPT_EXTERNAL, 'e', "external", NULL, NULL },
@@ -46,7 +46,8 @@ const struct xl_option xl_create_table[] = {
       "with --quiesce: take it even so (status 8)" },
     { OPT_DISK, 0, "disk", "VDEV[,kind=KIND]",
       "any, none or internal for one disk; repeatable" },
-    { OPT_COMPRESS, 0, "compress", NULL, NULL },
+    { OPT_COMPRESS, 0, "compress", NULL,
+      "compress the memory image with zstd" },
     { OPT_PAUSED, 0, "paused", NULL,
       "leave the domain paused afterwards" },
     { OPT_DESCRIPTION, 0, "description", "TEXT",
@@ -145,6 +146,7 @@ static int create_set(void *user, int id, const char *value,
     case OPT_DISK_ONLY:   o->disk_only = true; break;
     case OPT_QUIESCE:     o->quiesce = true; break;
     case OPT_ALLOW_UNQUIESCED: o->allow_unquiesced = true; break;
+    case OPT_COMPRESS:    o->compress = true; break;
     case OPT_DISK:        return add_disk(o, value, problem);
     case OPT_PAUSED:      o->paused = true; break;
     case OPT_DESCRIPTION: o->description = value; break;
@@ -200,6 +202,12 @@ int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
                          out->disk_only, "disk-only");
     if (!status && !*help)
         status = check_quiesce(out, problem);
+    if (!status && !*help)
+        status = exclude(problem, out->live, "live",
+                         out->disk_only, "disk-only");
+    if (!status && !*help)
+        status = exclude(problem, out->compress, "compress",
+                         out->disk_only, "disk-only");
     if (status)
         xl_create_options_free(out);
     return status;

@@ -73,7 +73,7 @@ int xl_disk_spec_parse(const char *text, struct xl_disk_spec *out,
 
 struct xl_create_options {
     const char *domain, *name, *description, *path;
-    bool live, disk_only, quiesce, allow_unquiesced;
+    bool live, compress, disk_only, quiesce, allow_unquiesced;
     bool internal, paused, wait, json;
     struct xl_disk_spec *disks;
     int num_disks;

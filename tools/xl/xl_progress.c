@@ -11,6 +11,7 @@
 
 #define REDRAW_MS 100
 #define BAR_CELLS 24
+#define XC_FRAME 4096           /* bytes */
 
 static struct {
     bool wanted;
@@ -18,6 +19,7 @@ static struct {
     uint64_t expected;
     uint64_t last_ms;
     int last_step;              /* -1: none yet */
+    libxl_snapshot_step step;   /* that is under way */
 } line;
 
 static const char *word(libxl_snapshot_step step)
@@ -51,25 +53,46 @@ static void draw_bar(char *bar, uint64_t done, uint64_t total)
     bar[BAR_CELLS] = '\0';
 }
 
-char *xl_progress_line(char *buf, size_t size, int width,
-                       libxl_snapshot_step step,
-                       uint64_t done, uint64_t total)
+static char *titled_line(char *buf, size_t size, int width,
+                         const char *title, uint64_t done, uint64_t total)
 {
     char bar[BAR_CELLS + 1];
     size_t cells = width > 1 ? (size_t)width - 1 : 0;
 
     if (!done) {
-        snprintf(buf, size, "%s", word(step));
+        snprintf(buf, size, "%s", title);
     } else if (!total) {
-        snprintf(buf, size, "%s: %" PRIu64 " MiB", word(step), done >> 20);
+        snprintf(buf, size, "%s: %" PRIu64 " MiB", title, done >> 20);
     } else {
         draw_bar(bar, done, total);
         snprintf(buf, size, "%-18s [%s] %" PRIu64 "/%" PRIu64 " MiB",
-                 word(step), bar, done >> 20, total >> 20);
+                 title, bar, done >> 20, total >> 20);
     }
     if (cells < size)
         buf[cells] = '\0';      /* all of it is ASCII */
     return buf;
+}
+
+char *xl_progress_line(char *buf, size_t size, int width,
+                       libxl_snapshot_step step,
+                       uint64_t done, uint64_t total)
+{
+    return titled_line(buf, size, width, word(step), done, total);
+}
+
+/* libxc counts the rounds of a live save from 0. */
+char *xl_progress_round_line(char *buf, size_t size, int width,
+                             const char *what, uint64_t done, uint64_t total)
+{
+    char title[40];
+    unsigned int n;
+
+    if (sscanf(what, "Frames iteration %u", &n) == 1)
+        snprintf(title, sizeof(title), "memory, round %u", n + 1);
+    else
+        snprintf(title, sizeof(title), "%s",
+                 word(LIBXL_SNAPSHOT_STEP_SUSPEND));
+    return titled_line(buf, size, width, title, done, total);
 }
 
 static int terminal_width(void)
@@ -97,13 +120,26 @@ void xl_progress_begin(bool wanted, uint64_t expected)
     line.last_step = -1;
 }
 
+/* Blanks, not an escape sequence: works on every terminal. */
+static void redraw(const char *text, uint64_t now)
+{
+    int len = (int)strlen(text);
+
+    fprintf(stderr, "\r%s%*s", text, line.drawn > len ? line.drawn - len : 0,
+            "");
+    fflush(stderr);
+    line.drawn = len;
+    line.last_ms = now;
+    line.last_step = line.step;
+}
+
 void xl_progress_step(libxl_snapshot_step step, uint64_t done,
                       uint64_t total)
 {
     uint64_t now;
     char buf[256];
-    int len;
 
+    line.step = step;
     if (!line.wanted)
         return;
     now = now_ms();
@@ -112,14 +148,31 @@ void xl_progress_step(libxl_snapshot_step step, uint64_t done,
     if (!total && step == LIBXL_SNAPSHOT_STEP_SUSPEND)
         total = line.expected;
     xl_progress_line(buf, sizeof(buf), terminal_width(), step, done, total);
-    len = (int)strlen(buf);
-    /* Blanks, not an escape sequence: works on every terminal. */
-    fprintf(stderr, "\r%s%*s", buf,
-            line.drawn > len ? line.drawn - len : 0, "");
-    fflush(stderr);
-    line.drawn = len;
-    line.last_ms = now;
-    line.last_step = step;
+    redraw(buf, now);
+}
+
+/* The first round goes through the whole address space of a guest with
+ * hardware-assisted paging, which has holes: behind its memory is nothing. */
+static uint64_t within(uint64_t frames)
+{
+    uint64_t bytes = frames * XC_FRAME;
+
+    return line.expected && bytes > line.expected ? line.expected : bytes;
+}
+
+void xl_progress_frames(const char *what, unsigned long done,
+                        unsigned long total)
+{
+    uint64_t now = now_ms();
+    char buf[256];
+
+    if (!line.wanted || line.step != LIBXL_SNAPSHOT_STEP_SUSPEND ||
+        !what || strncmp(what, "Frames", 6) != 0 ||
+        (done && now - line.last_ms < REDRAW_MS))
+        return;
+    xl_progress_round_line(buf, sizeof(buf), terminal_width(), what,
+                           within(done), within(total));
+    redraw(buf, now);
 }
 
 void xl_progress_clear(void)

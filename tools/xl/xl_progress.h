@@ -23,11 +23,19 @@ char *xl_progress_line(char *buf, size_t size, int width,
                        libxl_snapshot_step step,
                        uint64_t done, uint64_t total);
 
+/* The same while the memory is saved, from what libxc says it is doing: a live
+ * save has several rounds, of fewer bytes each. */
+char *xl_progress_round_line(char *buf, size_t size, int width,
+                             const char *what, uint64_t done, uint64_t total);
+
 /* wanted false: nothing is ever drawn. expected: bytes that SUSPEND writes,
  * for want of a better total; 0: unknown. */
 void xl_progress_begin(bool wanted, uint64_t expected);
 void xl_progress_step(libxl_snapshot_step step, uint64_t done,
                       uint64_t total);
+/* What a logger's `progress` hears of libxc: frames of the memory. */
+void xl_progress_frames(const char *what, unsigned long done,
+                        unsigned long total);
 /* Takes the line away; the next step draws it again. */
 void xl_progress_clear(void);
 void xl_progress_end(void);

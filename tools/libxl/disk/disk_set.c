@@ -293,7 +293,7 @@ static int remove_in_window(struct libxlss__op *op, const char *name)
 
 static int remove_online(struct libxlss__op *op, const char *name)
 {
-    bool changed = false, twins = false;
+    bool changed = false, twins = op->held.inactive;
     struct libxlss__qmp qmp;
     int i, rc;
 

@@ -9,11 +9,28 @@
  * later connect of PV drivers would write stale metadata back. QEMU
  * re-reads metadata when an inactive image is activated, so the images are
  * inactivated; `cont`, ours or libxl_domain_resume's, activates them.
+ *
+ * A live save leaves the images of an HVM's QEMU inactive as well, and then
+ * most block commands would abort it: `cont` and `stop` come first. A PVH's
+ * QEMU isn't told of the save at all: it is found running. held.inactive
+ * says that images may be inactive: inactivating them twice aborts QEMU.
  */
 #include <string.h>
 
 #include "disk.h"
 #include "../libxlss_internal.h"
+
+/* No vCPU runs, so the guest sees nothing of it. */
+static int activate(struct libxlss__op *op, struct libxlss__window *w)
+{
+    int rc = libxlss__qmp_cont(&w->qmp);
+
+    if (!rc)
+        rc = libxlss__qmp_stop(&w->qmp);
+    if (!rc)
+        op->held.inactive = false;
+    return rc;
+}
 
 static int stop_qemu(struct libxlss__op *op, struct libxlss__window *w)
 {
@@ -21,8 +38,12 @@ static int stop_qemu(struct libxlss__op *op, struct libxlss__window *w)
     int rc;
 
     rc = libxlss__qmp_running(&w->qmp, &running);
-    if (rc || !running)
+    if (rc)
         return rc;
+    /* An HVM's QEMU, stopped by libxl: left stopped, as it was found. */
+    if (!running)
+        return op->held.inactive ? activate(op, w) : 0;
+    op->held.inactive = false;
     op->held.stopped = true;
     libxlss__guard_tell(op);
     rc = libxlss__qmp_stop(&w->qmp);
@@ -58,13 +79,15 @@ int libxlss__window_close(struct libxlss__op *op, struct libxlss__window *w,
 
     if (!w->open)
         return 0;
-    if (changed && w->twins)
+    if (changed && w->twins && !op->held.inactive) {
+        op->held.inactive = true;
         rc = libxlss__qmp_inactivate(&w->qmp);
+    }
     /* `cont` also where inactivation failed: the guest comes first. */
     if (w->stopped) {
         rc2 = libxlss__qmp_cont(&w->qmp);
         if (!rc2) {
-            op->held.stopped = false;
+            op->held.stopped = op->held.inactive = false;
             libxlss__guard_tell(op);
         }
         if (!rc)
