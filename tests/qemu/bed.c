@@ -39,24 +39,39 @@ static int run(const char *fmt, ...)
     return WIFEXITED(r) ? WEXITSTATUS(r) : -1;
 }
 
-static unsigned int next_raw;
+static unsigned int next_raw, next_phy;
+static const char *next_base;
 
 void bed_next_raw(int disk)
 {
     next_raw |= 1u << disk;
 }
 
+void bed_next_phy(int disk)
+{
+    bed_next_raw(disk);
+    next_phy |= 1u << disk;
+}
+
+void bed_next_base(const char *folder)
+{
+    next_base = folder;
+}
+
 void bed_make(int num_disks, bool twin)
 {
     static const char *const vdevs[BED_MAX_DISKS] = {
         "xvda", "xvdb", "xvdc", "xvdd", "xvde", "xvdf", "xvdg", "xvdh" };
-    unsigned int raw;
+    unsigned int raw, phy;
     int i;
 
     memset(&bed, 0, sizeof(bed));
     raw = next_raw;
-    next_raw = 0;
-    strcpy(bed.dir, "/tmp/xlss-bed-XXXXXX");
+    phy = next_phy;
+    next_raw = next_phy = 0;
+    snprintf(bed.dir, sizeof(bed.dir), "%s/xlss-bed-XXXXXX",
+             next_base ? next_base : "/tmp");
+    next_base = NULL;
     if (!mkdtemp(bed.dir))
         die("mkdtemp");
     bed.num_disks = num_disks;
@@ -65,6 +80,7 @@ void bed_make(int num_disks, bool twin)
         bed.vdev[i] = vdevs[i];
         /* A comma, a space and a colon: names that need care. */
         bed.format[i] = raw & 1u << i ? "raw" : "qcow2";
+        bed.phy[i] = phy & 1u << i;
         snprintf(bed.path[i], sizeof(bed.path[i]), "%s/disk,%d a:b.%s",
                  bed.dir, i, bed.format[i]);
         if (run("qemu-img create -q -f %s '%s' %s", bed.format[i],
@@ -142,6 +158,8 @@ static void exec_qemu(void)
     add_arg(argv, &n, "-device");
     add_arg(argv, &n, "ich9-ahci,id=ahci2");
     for (i = 0; i < bed.num_disks; i++) {
+        if (bed.phy[i])
+            continue;
         add_arg(argv, &n, "-blockdev");
         add_arg(argv, &n, "driver=%s,node-name=%s-%s,file.driver=file,"
                 "file.filename=%s,file.locking=off", bed.format[i],
@@ -158,12 +176,25 @@ static void exec_qemu(void)
     _exit(127);
 }
 
+/* libxl starts none for a PV domain with blkback's disks alone. */
+static bool needs_qemu(void)
+{
+    int i;
+
+    for (i = 0; i < bed.num_disks; i++)
+        if (!bed.phy[i])
+            return true;
+    return fake.hvm;
+}
+
 void bed_start_qemu(void)
 {
     char path[128];
     pid_t pid;
     int i;
 
+    if (!needs_qemu())
+        return;
     snprintf(path, sizeof(path), "%s/qmp-test", bed.dir);
     unlink(path);
     pid = fork();
@@ -288,6 +319,12 @@ void bed_write(int disk, int mib, int pattern)
 {
     char text[256];
 
+    if (bed.phy[disk]) {
+        if (run("qemu-io -f raw -c 'write -q -P %d %dM 1M' 'file:%s'",
+                pattern, mib, bed.path[disk]))
+            die("qemu-io");
+        return;
+    }
     /* By the device: its node changes. */
     snprintf(text, sizeof(text), "{\"command-line\":\"qemu-io %s%s "
              "\\\"write -q -P %d %dM 1M\\\"\"}",
@@ -371,7 +408,8 @@ void bed_config(libxl_ctx *ctx, libxl_domain_config *config)
         d->removable = d->is_cdrom;
         d->format = d->is_cdrom || !strcmp(bed.format[i], "raw")
                     ? LIBXL_DISK_FORMAT_RAW : LIBXL_DISK_FORMAT_QCOW2;
-        d->backend = LIBXL_DISK_BACKEND_QDISK;
+        d->backend = i < bed.num_disks && bed.phy[i]
+                     ? LIBXL_DISK_BACKEND_PHY : LIBXL_DISK_BACKEND_QDISK;
         d->backend_domid = 0;
     }
 }

@@ -22,6 +22,7 @@ struct bed {
     char path[BED_MAX_DISKS][192];      /* as the configuration says */
     const char *format[BED_MAX_DISKS];
     const char *vdev[BED_MAX_DISKS];
+    bool phy[BED_MAX_DISKS];    /* a raw file that no QEMU has */
     bool twin;                  /* disk 0 is emulated too */
     bool cdrom;                 /* the last one is a CD-ROM */
     pid_t qemu;                 /* 0: none */
@@ -32,6 +33,10 @@ extern struct bed bed;
 void bed_make(int num_disks, bool twin);
 /* The next bed's disk is raw. */
 void bed_next_raw(int disk);
+/* It is raw, and blkback's. */
+void bed_next_phy(int disk);
+/* The next bed's folder is made there; /tmp otherwise. */
+void bed_next_base(const char *folder);
 void bed_remove(void);
 void bed_start_qemu(void);
 /* As libxl_domain_destroy: SIGHUP, and not waited for. */

@@ -245,8 +245,11 @@ static void fill_disks(libxl_domain_snapshot_args *args)
         libxl_disk_snapshot *d = &args->disks[i];
 
         libxl_disk_snapshot_init(d);
-        libxl_disk_snapshot_init_kind(d,
-                                      LIBXL_DISK_SNAPSHOT_KIND_INTERNAL);
+        libxl_disk_snapshot_init_kind(d, i == 0 || fake->internal_only ?
+                                      LIBXL_DISK_SNAPSHOT_KIND_INTERNAL :
+                                      LIBXL_DISK_SNAPSHOT_KIND_REFLINK);
+        if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_REFLINK)
+            d->u.reflink.reflink_path = strdup("/img/kept");
         d->device.vdev = strdup(vdevs[i]);
         d->device.pdev_path = strdup(paths[i]);
         d->device.format = LIBXL_DISK_FORMAT_QCOW2;
@@ -296,6 +299,14 @@ out:
     return rc;
 }
 
+/* A safety point's disk that leads to the snapshot's file would delete it. */
+static bool leads_astray(const libxl_disk_snapshot *d)
+{
+    return d->kind == LIBXL_DISK_SNAPSHOT_KIND_REFLINK &&
+           d->u.reflink.reflink_path && d->name &&
+           !strncmp(d->name, "xlss-safety", 11);
+}
+
 /* Disks of a record must say all. */
 static bool recorded(const libxl_domain_snapshot_args *args)
 {
@@ -304,7 +315,8 @@ static bool recorded(const libxl_domain_snapshot_args *args)
     for (i = 0; i < args->num_disks; i++)
         if (args->disks[i].kind != LIBXL_DISK_SNAPSHOT_KIND_NONE &&
             (!args->disks[i].device.pdev_path ||
-             args->disks[i].kind == LIBXL_DISK_SNAPSHOT_KIND_ANY))
+             args->disks[i].kind == LIBXL_DISK_SNAPSHOT_KIND_ANY ||
+             leads_astray(&args->disks[i])))
             return false;
     return true;
 }

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
     bool running, paused, suspended;
     uint32_t domid, next_domid;
+    bool internal_only;         /* else the second disk is a reflink */
     int memory;
     int disk[FAKE_DISKS];
     fake_snap snaps[FAKE_DISKS][FAKE_SNAPS];

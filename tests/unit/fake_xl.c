@@ -109,6 +109,8 @@ __attribute__((constructor)) static void begin(void)
         exit(1);
     }
     fake_reset();
+    /* XML has no word for the other kind. */
+    fake->internal_only = true;
     fake->running = !getenv("FAKE_OFF");
     if (names)
         put_snapshots(names);

@@ -36,6 +36,8 @@ static int setup(void **state)
 {
     (void)state;
     fake_reset();
+    /* XML has no word for the other kind. */
+    fake->internal_only = true;
     fake_log_clear();
     strcpy(root, "/tmp/test-xlu.XXXXXX");
     return mkdtemp(root) ? 0 : -1;

@@ -71,6 +71,9 @@ completes 'web2' snapshot-create --name web1 web2
 completes '' snapshot-create -n b
 completes '' snapshot-create web1 ''
 completes '--description|--disk|--disk-only' snapshot-create --d
+completes 'any|internal|lvm|none|reflink' snapshot-create --disk xvda,kind =
+completes 'lvm' snapshot-create --disk xvda,kind = l
+completes 'web1|web2' snapshot-create --disk xvda,kind = lvm w
 completes '--children|--children-only' snapshot-delete --ch
 completes '--help|--json|--name|--tree|-h' snapshot-list -
 completes 'after|before|two\ words' snapshot-revert web1 ''

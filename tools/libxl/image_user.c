@@ -15,15 +15,21 @@
 #include "libxlss_internal.h"
 
 /* A program that ends (qemu-img, a QEMU of a failed restore) may take a
- * moment to close its files. */
+ * moment to close its files, as blkback does with its loop device. */
 #define CLOSE_MS 15000
+
+static bool same(const struct stat *a, const struct stat *b)
+{
+    if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+        return a->st_rdev == b->st_rdev;
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
 
 static bool same_file(const struct stat *st, const char *path)
 {
     struct stat other;
 
-    return !stat(path, &other) && other.st_ino == st->st_ino &&
-           other.st_dev == st->st_dev;
+    return !stat(path, &other) && same(st, &other);
 }
 
 /* params is PATH for phy, FORMAT:PATH for qdisk. */
@@ -66,8 +72,7 @@ static bool process_has(const char *pid, const struct stat *st)
     while (!found && (e = readdir(dir))) {
         struct stat other;
 
-        found = !fstatat(fd, e->d_name, &other, 0) &&
-                other.st_ino == st->st_ino && other.st_dev == st->st_dev;
+        found = !fstatat(fd, e->d_name, &other, 0) && same(st, &other);
     }
     closedir(dir);
     return found;
@@ -93,16 +98,24 @@ static int wait_closed(struct libxlss__op *op, const char *path,
                        const struct stat *st)
 {
     uint64_t end = libxlss__now_ms() + CLOSE_MS;
-    pid_t pid;
+    bool loop = false;
+    pid_t pid = 0;
+    char name[32];
 
-    while ((pid = open_in(st))) {
-        if (libxlss__now_ms() >= end) {
-            LOG_ERROR(op, "%s is open in process %d", path, (int)pid);
-            return XLSS(NOT_POSSIBLE);
-        }
+    do {
+        if (S_ISREG(st->st_mode))
+            loop = libxlss__loops(st, false, name) > 0;
+        if (!loop)
+            pid = open_in(st);
+        if (!loop && !pid)
+            return 0;
         libxlss__sleep_ms(100);
-    }
-    return 0;
+    } while (libxlss__now_ms() < end);
+    if (loop)
+        LOG_ERROR(op, "%s is open by the loop device /dev/%s", path, name);
+    else
+        LOG_ERROR(op, "%s is open in process %d", path, (int)pid);
+    return XLSS(NOT_POSSIBLE);
 }
 
 int libxlss__image_idle(struct libxlss__op *op, const char *path)

@@ -218,9 +218,14 @@ int libxlss__image_copy_snapshot(struct libxlss__op *op, const char *path,
 int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
                                const char *name);
 
-/* image_user.c: 0 if no other domain has the image as a disk and no process
- * has it open; says who has. */
+/* image_user.c: 0 if no other domain has the image (a file or a block device)
+ * as a disk, and no process or loop device has it open; says who has. */
 int libxlss__image_idle(struct libxlss__op *op, const char *path);
+
+/* loop.c: how many loop devices are on a file, and one of their names;
+ * sync: writes out what is in their page caches, -1 where that fails. */
+struct stat;
+int libxlss__loops(const struct stat *file, bool sync, char name[32]);
 
 /* stream.c: reads libxl's stream to its end; fd's position stays, unless it
  * is a pipe. */

@@ -161,6 +161,21 @@ static int source_verify(xluss__op *op, const xlu_snapshot *s, source *src)
 
 /* --- the safety point --- */
 
+/* Where the snapshot is kept is not where the safety point is: that is found
+ * by its name. */
+static void forget_place(libxl_disk_snapshot *d)
+{
+    char **place = d->kind == LIBXL_DISK_SNAPSHOT_KIND_REFLINK
+                   ? &d->u.reflink.reflink_path
+                   : d->kind == LIBXL_DISK_SNAPSHOT_KIND_LVM
+                   ? &d->u.lvm.lvm_volume : NULL;
+
+    if (place) {
+        free(*place);
+        *place = NULL;
+    }
+}
+
 /* The disks are those of the snapshot, under the safety point's name. */
 static void name_safety(xluss__op *op)
 {
@@ -175,9 +190,11 @@ static void name_safety(xluss__op *op)
     libxl_domain_snapshot_args_copy(op->cat->ctx, args, &op->j.args);
     free(args->name);
     args->name = xluss__asprintf("xlss-safety-%s", stamp);
-    for (i = 0; i < args->num_disks; i++)
+    for (i = 0; i < args->num_disks; i++) {
         if (args->disks[i].name)
             xluss__replace(&args->disks[i].name, args->name);
+        forget_place(&args->disks[i]);
+    }
     op->j.safety = true;
 }
 

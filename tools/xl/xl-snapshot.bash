@@ -68,23 +68,35 @@ _xl_snapshot_arguments()
 
     for ((i = at + 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
+        if [[ $word == = ]]; then
+            skip==
+            continue
+        fi
         if [[ $skip ]]; then
             skip=
             continue
         fi
         case $word in
         -n|--name|-p|--path|--disk|--description) skip=$word ;;
-        -*|=) ;;
+        -*) ;;
         *) operands+=("$word") ;;
         esac
     done
+    # readline takes "xvda,kind=lvm" for three words.
+    word=${COMP_WORDS[COMP_CWORD-1]}
+    if [[ $word == *,kind && $cur == = ]] ||
+       [[ $word == = && ${COMP_WORDS[COMP_CWORD-2]} == *,kind ]]; then
+        _xl_snapshot_match "${cur#=}" < <(printf '%s\n' any none internal \
+                                          reflink lvm)
+        return
+    fi
     case $skip in
     -p|--path)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
         ;;
-    -?*)
+    -?*|=)
         return
         ;;
     esac

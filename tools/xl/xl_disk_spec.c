@@ -16,8 +16,8 @@ static const struct {
     { "none", 1, true },
     { "internal", 2, true },
     { "external", 3, false },
-    { "reflink", 4, false },
-    { "lvm", 5, false },
+    { "reflink", 4, true },
+    { "lvm", 5, true },
 };
 
 static int set_kind(struct xl_disk_spec *spec, const char *value,
@@ -36,7 +36,7 @@ static int set_kind(struct xl_disk_spec *spec, const char *value,
         return 0;
     }
     return xl_problem_set(problem, XL_EXIT_USAGE, "disk %s: unknown kind "
-                          "\"%s\" (any, none or internal)",
+                          "\"%s\" (any, none, internal, reflink or lvm)",
                           spec->vdev, value);
 }
 

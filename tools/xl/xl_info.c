@@ -78,11 +78,56 @@ static char *word(const char *s)
     return safe;
 }
 
+static void print_reflink_command(FILE *f, const libxl_disk_snapshot *d)
+{
+    char *from = word(d->u.reflink.reflink_path);
+    char *path = word(d->device.pdev_path);
+
+    fprintf(f, "    cp --reflink %s %s\n", from, path);
+    free(from);
+    free(path);
+}
+
+/* Of /dev/VG/LV, or of /dev/mapper/VG-LV, where '-' in a name is doubled. */
+static char *volume_name(const char *path)
+{
+    char *name = xl_strdup(path && strrchr(path, '/') ? strrchr(path, '/') + 1
+                                                      : ""), *from, *to;
+
+    if (!path || strncmp(path, "/dev/mapper/", 12))
+        return name;
+    for (from = to = name; *from; from++) {
+        if (*from == '-' && from[1] != '-')
+            to = name;                  /* the group was before it */
+        else
+            *to++ = *from == '-' ? *from++ : *from;
+    }
+    *to = '\0';
+    return name;
+}
+
+static void print_lvm_commands(FILE *f, const libxl_disk_snapshot *d)
+{
+    char *path = word(d->device.pdev_path), *from = word(d->u.lvm.lvm_volume);
+    char *plain = volume_name(d->device.pdev_path), *name = word(plain);
+
+    fprintf(f, "    lvremove -y %s\n", path);
+    fprintf(f, "    lvcreate -s -p rw -k n -n %s %s\n", name, from);
+    free(path);
+    free(from);
+    free(plain);
+    free(name);
+}
+
 static void print_disk_command(FILE *f, const xlu_snapshot *s,
                                const libxl_disk_snapshot *d)
 {
     char *name, *path;
 
+    if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_REFLINK)
+        print_reflink_command(f, d);
+    if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_LVM)
+        print_lvm_commands(f, d);
     if (d->kind != LIBXL_DISK_SNAPSHOT_KIND_INTERNAL)
         return;
     name = word(d->name ? d->name : s->args.name ? s->args.name : s->name);

@@ -45,7 +45,7 @@ const struct xl_option xl_create_table[] = {
     { OPT_ALLOW_UNQUIESCED, 0, "allow-unquiesced", NULL,
       "with --quiesce: take it even so (status 8)" },
     { OPT_DISK, 0, "disk", "VDEV[,kind=KIND]",
-      "any, none or internal for one disk; repeatable" },
+      "any, none, internal, reflink, lvm; repeatable" },
     { OPT_COMPRESS, 0, "compress", NULL,
       "compress the memory image with zstd" },
     { OPT_PAUSED, 0, "paused", NULL,

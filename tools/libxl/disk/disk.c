@@ -2,6 +2,7 @@
 /* Which disks take part, and by which driver. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "disk.h"
 #include "files.h"
@@ -9,6 +10,8 @@
 /* Best first. */
 static const struct libxlss__disk_driver *const drivers[] = {
     &libxlss__disk_internal,
+    &libxlss__disk_lvm,
+    &libxlss__disk_reflink,
     &libxlss__disk_external,
 };
 
@@ -23,6 +26,18 @@ driver_of(libxl_disk_snapshot_kind kind)
         if (drivers[i]->kind == kind)
             return drivers[i];
     return NULL;
+}
+
+/* Whose reason is worth hearing where none fits. */
+static const struct libxlss__disk_driver *
+nearest(const struct libxlss__disk *disk)
+{
+    struct stat st;
+
+    if (disk->dev.format == LIBXL_DISK_FORMAT_RAW && !stat(disk->path, &st))
+        return S_ISBLK(st.st_mode) ? &libxlss__disk_lvm
+                                   : &libxlss__disk_reflink;
+    return &libxlss__disk_internal;
 }
 
 static int choose_driver(struct libxlss__op *op, struct libxlss__disk *disk)
@@ -45,7 +60,7 @@ static int choose_driver(struct libxlss__op *op, struct libxlss__disk *disk)
         if (drivers[i]->fits(op, disk, false))
             disk->driver = drivers[i];
     if (!disk->driver) {
-        drivers[0]->fits(op, disk, true);
+        nearest(disk)->fits(op, disk, true);
         return XLSS(NOT_POSSIBLE);
     }
     disk->kind = disk->driver->kind;

@@ -18,7 +18,9 @@ struct libxlss__disk {
     const struct libxlss__disk_driver *driver;  /* NULL: left out */
     libxl_disk_snapshot_kind kind;              /* as asked for or chosen */
     const char *name;           /* of the snapshot in the image */
-    libxl_disk_snapshot snap;   /* as asked for or recorded; comes back */
+    /* As asked for or recorded; comes back. What is in its union belongs to
+     * disk->name: a safety point is where its own name leads. */
+    libxl_disk_snapshot snap;
     uint64_t size;              /* virtual, bytes */
     struct libxlss__writer writer;  /* in the present QMP session only */
     bool attached;              /* the domain has it now */
@@ -72,7 +74,9 @@ struct libxlss__disk_driver {
                     const char *name);
     /*
      * In the window, before the transaction: the guest stands still, and
-     * QEMU's nodes are drained and flushed. No QMP.
+     * QEMU's nodes are drained and flushed. No QMP. Where it made nothing
+     * it may say so, by disk->taken. A safety point is on the disk when it
+     * returns: it has no settle.
      */
     int (*instant)(struct libxlss__op *op, struct libxlss__disk *disk,
                    const char *name);
@@ -121,6 +125,8 @@ struct libxlss__disk_driver {
 
 extern const struct libxlss__disk_driver libxlss__disk_internal;
 extern const struct libxlss__disk_driver libxlss__disk_external;
+extern const struct libxlss__disk_driver libxlss__disk_lvm;
+extern const struct libxlss__disk_driver libxlss__disk_reflink;
 
 /* disk.c */
 /* Needs op->config. What the caller asked for, and every other disk that

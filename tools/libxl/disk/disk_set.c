@@ -21,6 +21,16 @@ static bool any_online(struct libxlss__op *op)
     return false;
 }
 
+/*
+ * An HVM guest without PV drivers writes even blkback's disks through QEMU,
+ * which must be drained then as for its own.
+ */
+static bool needs_window(struct libxlss__op *op)
+{
+    return any_online(op) || (op->domid != XLSS_OFF && libxlss__is_hvm(op) &&
+                              libxlss__qemu_alive(op));
+}
+
 /* name NULL stands for each disk's own. */
 static const char *named(const struct libxlss__disk *disk, const char *name)
 {
@@ -232,9 +242,9 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name)
 
     /* Disks that no QEMU has open first: their undo is trivial. */
     rc = take_offline(op, name);
-    if (!rc && !any_online(op))
+    if (!rc && !needs_window(op))
         rc = take_instant(op, name);
-    if (rc || !any_online(op))
+    if (rc || !needs_window(op))
         return rc;
     rc = libxlss__window_open(op, &w);
     if (rc)
