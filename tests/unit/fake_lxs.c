@@ -383,7 +383,7 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
     fake->thawed = !libxl_defbool_is_default(args->quiesce) &&
                    libxl_defbool_val(args->quiesce);
     if (fake->running && domid == fake->domid) {
-        fake->suspended = false;
+        fake->suspended = fake->stopped = false;
         if (!libxl_defbool_is_default(args->paused) &&
             !libxl_defbool_val(args->paused))
             fake->paused = false;
@@ -423,6 +423,106 @@ static int take_safety(libxl_domain_snapshot_safety *safety,
     }
     rc = announce(how, LIBXL_SNAPSHOT_STEP_INSTANT);
     return rc ? rc : add_snaps(safety->name);
+}
+
+/* --- exports: one for each disk, in a process that there isn't --- */
+
+int libxl_domain_snapshot_export_start(libxl_ctx *ctx, uint32_t domid,
+                                       const libxl_domain_snapshot_args *args,
+                                       const char *label,
+                                       const char *const *vdevs,
+                                       const char *socket,
+                                       libxl_snapshot_export_list *out,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+{
+    (void)domid;
+    (void)args;
+    (void)vdevs;
+    (void)socket;
+    (void)ao_how;
+    snprintf(fake->exported, sizeof(fake->exported), "%s", label);
+    return libxl_domain_snapshot_export_list(ctx, label, out, how);
+}
+
+int libxl_domain_snapshot_export_list(libxl_ctx *ctx, const char *label,
+                                      libxl_snapshot_export_list *out,
+                                      const libxl_snapshot_how *how)
+{
+    libxl_snapshot_export *e;
+
+    (void)ctx;
+    (void)how;
+    libxl_snapshot_export_list_dispose(out);
+    libxl_snapshot_export_list_init(out);
+    if (!fake->exported[0] || (label && strcmp(label, fake->exported)))
+        return 0;
+    out->num_exports = 1;
+    out->exports = e = calloc(1, sizeof(*e));
+    libxl_snapshot_export_init(e);
+    e->label = strdup(fake->exported);
+    e->vdev = strdup("xvda");
+    e->socket = strdup("/run/s");
+    e->uri = strdup("nbd+unix:///xvda?socket=/run/s");
+    e->pid = 4711;
+    return 0;
+}
+
+int libxl_domain_snapshot_export_stop(libxl_ctx *ctx,
+                                      const libxl_snapshot_export *which,
+                                      const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)how;
+    if (!strcmp(which->label, fake->exported))
+        fake->exported[0] = '\0';
+    return 0;
+}
+
+/* --- looking --- */
+
+int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_snapshot_status *out,
+                               const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)how;
+    if (!fake->running || domid != fake->domid)
+        return ERROR_DOMAIN_NOTFOUND;
+    out->paused = fake->paused;
+    out->suspended = fake->suspended;
+    out->stopped = fake->stopped;
+    out->busy = fake->guard_works;
+    return 0;
+}
+
+int libxl_disk_snapshot_list(libxl_ctx *ctx, const libxl_device_disk *disk,
+                             libxl_disk_snapshot **list_out, int *num_out,
+                             const libxl_snapshot_how *how)
+{
+    int d = strcmp(disk->pdev_path, "/img/a.qcow2") != 0, i;
+    libxl_disk_snapshot *s;
+
+    (void)ctx;
+    *list_out = NULL;
+    *num_out = 0;
+    if (d && strcmp(disk->pdev_path, "/img/b.qcow2"))
+        return ERROR_NOTFOUND;
+    if (fake->image_gone[d])
+        return ERROR_NOTFOUND;
+    if (fake->verify_damaged) {
+        xtl_log(how->lg, XTL_ERROR, -1, "fake", "%s is no image",
+                disk->pdev_path);
+        return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+    }
+    *list_out = s = calloc(FAKE_SNAPS, sizeof(*s));
+    for (i = 0; i < FAKE_SNAPS; i++)
+        if (fake->snaps[d][i].name[0]) {
+            libxl_disk_snapshot_init(&s[*num_out]);
+            s[*num_out].name = strdup(fake->snaps[d][i].name);
+            s[(*num_out)++].size = 1 << 20;
+        }
+    return 0;
 }
 
 /* The part after which there is no domain; restores the disks and builds. */
@@ -624,4 +724,15 @@ const libxl_version_info *libxl_get_version_info(libxl_ctx *ctx)
 
     (void)ctx;
     return &v;
+}
+
+int libxl_domain_snapshot_export_tidy(libxl_ctx *ctx, bool remove,
+                                      int *num_out,
+                                      const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)remove;
+    (void)how;
+    *num_out = 0;
+    return 0;
 }

@@ -41,6 +41,10 @@ typedef struct {
     bool verify_damaged;
     bool can_freeze;            /* its guest agent does as it is asked */
     bool thawed;                /* the last recovery was told to */
+    bool image_gone[FAKE_DISKS];
+    bool stopped;               /* QEMU is, and nothing else */
+    bool guard_works;           /* after a death */
+    char exported[256];         /* the label of what is; "": nothing */
     char steps[512];            /* words of the steps announced */
 } fake_world;
 

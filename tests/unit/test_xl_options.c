@@ -234,6 +234,102 @@ static void disk_specs(void **state)
     }
 }
 
+static void export_all(void **state)
+{
+    (void)state;
+    PARSE(export, "snapshot-export|--disk|xvda|--disk=xvdb|--socket|/run/x|"
+                  "--json|--wait|web1|s1");
+    assert_int_equal(status, 0);
+    assert_string_equal(o.domain, "web1");
+    assert_string_equal(o.name, "s1");
+    assert_string_equal(o.socket, "/run/x");
+    assert_int_equal(o.num_vdevs, 2);
+    assert_string_equal(o.vdevs[1], "xvdb");
+    assert_null(o.vdevs[2]);
+    assert_true(o.json && o.wait);
+    assert_false(o.stop || o.list);
+    xl_export_options_free(&o);
+}
+
+/* The name may be left out where nothing is started. */
+static void export_without_name(void **state)
+{
+    (void)state;
+    {
+        PARSE(export, "snapshot-export|--stop|web1");
+        assert_int_equal(status, 0);
+        assert_true(o.stop);
+        assert_null(o.name);
+    }
+    {
+        PARSE(export, "snapshot-export|--list|web1");
+        assert_int_equal(status, 0);
+        assert_true(o.list);
+    }
+    {
+        PARSE(export, "snapshot-export|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "NAME");
+    }
+    {
+        PARSE(export, "snapshot-export|--stop");
+        refused(status, XL_EXIT_USAGE, &problem, "DOMAIN");
+    }
+}
+
+static void export_refused(void **state)
+{
+    (void)state;
+    {
+        PARSE(export, "snapshot-export|--stop|--list|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "--list");
+    }
+    {
+        PARSE(export, "snapshot-export|--socket|/run/x|--stop|web1|s1");
+        refused(status, XL_EXIT_USAGE, &problem, "--socket");
+    }
+    {
+        PARSE(export, "snapshot-export|--socket|x|web1|s1");
+        refused(status, XL_EXIT_USAGE, &problem, "absolute");
+    }
+    {
+        PARSE(export, "snapshot-export|--disk|a/b|web1|s1");
+        refused(status, XL_EXIT_USAGE, &problem, "a/b");
+    }
+    {
+        PARSE(export, "snapshot-export|--list|--disk|xvda|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "--disk");
+    }
+    {
+        PARSE(export, "snapshot-export|--stop|--json|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "--json");
+    }
+    {
+        PARSE(export, "snapshot-export|web1|s1|s2");
+        refused(status, XL_EXIT_USAGE, &problem, "s2");
+    }
+}
+
+static void check_options(void **state)
+{
+    (void)state;
+    {
+        PARSE(check, "snapshot-check");
+        assert_int_equal(status, 0);
+        assert_null(o.domain);
+        assert_false(o.repair || o.deep || o.json || o.wait);
+    }
+    {
+        PARSE(check, "snapshot-check|--repair|web1|--deep|--json|--wait");
+        assert_int_equal(status, 0);
+        assert_string_equal(o.domain, "web1");
+        assert_true(o.repair && o.deep && o.json && o.wait);
+    }
+    {
+        PARSE(check, "snapshot-check|web1|web2");
+        refused(status, XL_EXIT_USAGE, &problem, "web2");
+    }
+}
+
 static void exit_codes(void **state)
 {
     (void)state;
@@ -331,6 +427,10 @@ int main(void)
         cmocka_unit_test(redefine_three),
         cmocka_unit_test(others_good),
         cmocka_unit_test(disk_specs),
+        cmocka_unit_test(export_all),
+        cmocka_unit_test(export_without_name),
+        cmocka_unit_test(export_refused),
+        cmocka_unit_test(check_options),
         cmocka_unit_test(exit_codes),
         cmocka_unit_test(exit_codes_in_manual),
     };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,8 +137,11 @@ int libxlss__child(struct libxlss__op *op, char *const argv[],
         return rc;
     }
     pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        if (op->private_children)
+            umask(0177);
         between(p[0][1], p[1][1], p[2][1], argv);
+    }
     for (i = 0; i < 3; i++) {
         close(p[i][1]);
         g[i].fd = p[i][0];

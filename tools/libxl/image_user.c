@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "libxlss_internal.h"
+#include "export.h"
 
 /* A program that ends (qemu-img, a QEMU of a failed restore) may take a
  * moment to close its files, as blkback does with its loop device. */
@@ -56,7 +56,7 @@ static bool domain_has(struct libxlss__op *op, const char *domid,
     return false;
 }
 
-static bool process_has(const char *pid, const struct stat *st)
+bool libxlss__process_has(pid_t pid, const struct stat *st)
 {
     char path[64];
     struct dirent *e;
@@ -64,7 +64,7 @@ static bool process_has(const char *pid, const struct stat *st)
     DIR *dir;
     int fd;
 
-    snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
     dir = opendir(path);
     if (!dir)
         return false;
@@ -87,7 +87,8 @@ static pid_t open_in(const struct stat *st)
 
     while (dir && !pid && (e = readdir(dir)))
         if (isdigit((unsigned char)e->d_name[0]) &&
-            atoi(e->d_name) != getpid() && process_has(e->d_name, st))
+            atoi(e->d_name) != getpid() &&
+            libxlss__process_has(atoi(e->d_name), st))
             pid = atoi(e->d_name);
     if (dir)
         closedir(dir);
@@ -109,6 +110,11 @@ static int wait_closed(struct libxlss__op *op, const char *path,
             pid = open_in(st);
         if (!loop && !pid)
             return 0;
+        if (!loop && libxlss__is_server(op, pid)) {
+            LOG_ERROR(op, "%s is exported by process %d; stop that first "
+                      "(snapshot-export --stop)", path, (int)pid);
+            return XLSS(BUSY);
+        }
         libxlss__sleep_ms(100);
     } while (libxlss__now_ms() < end);
     if (loop)

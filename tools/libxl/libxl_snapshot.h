@@ -47,6 +47,15 @@
 #define LIBXL_HAVE_DOMAIN_SNAPSHOT_LIVE 1
 #endif
 
+/*
+ * LIBXL_HAVE_DOMAIN_SNAPSHOT_EXPORT
+ *
+ * libxl_domain_snapshot_export_start, _stop and _list exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_SNAPSHOT_EXPORT
+#define LIBXL_HAVE_DOMAIN_SNAPSHOT_EXPORT 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -246,6 +255,86 @@ int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
  */
 char *libxl_domain_disk_settled_path(libxl_ctx *ctx, const char *path,
                                      const libxl_snapshot_how *how);
+
+/*
+ * Read-only NBD of a snapshot's disks, for access to single files or for a
+ * copy: one server (qemu-nbd) and one unix socket for each disk, the export's
+ * name being the vdev. The servers are processes of their own: they outlive
+ * the caller, take any number of clients, never write to an image, and end
+ * when they are stopped. A snapshot inside an image may be read while the
+ * guest writes to that image.
+ *
+ * args: as _create left them. domid INVALID_DOMID: the domain is off.
+ * label: the caller's name for this snapshot, by which it is found again;
+ * any text. vdevs: which disks, NULL-terminated; NULL: all. socket: an
+ * existing folder, which gets a socket VDEV.sock for each disk, or, for one
+ * disk, the socket's own path; NULL: below /run/xl-snapshot. Sockets have
+ * the mode 0600. All disks are exported or none; one that is already is
+ * reported as it is. *out (initialised; may be NULL) is the caller's to
+ * dispose of.
+ *
+ * As long as a snapshot is exported, _delete of it and _revert of its domain
+ * say BUSY. What has died is no hindrance.
+ *
+ * ERROR_NOTFOUND (no such disk in the snapshot), ERROR_INVAL (socket), EXISTS
+ * (a file of the socket's name; exported elsewhere), DAMAGED (the snapshot is
+ * not in the image any more), BUSY, ERROR_FAIL (the server's reason is in the
+ * log).
+ */
+int libxl_domain_snapshot_export_start(libxl_ctx *ctx, uint32_t domid,
+                                       const libxl_domain_snapshot_args *args,
+                                       const char *label,
+                                       const char *const *vdevs,
+                                       const char *socket,
+                                       libxl_snapshot_export_list *out,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+                                       LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Ends the server of which->label and which->vdev, and waits for its end;
+ * its clients lose their connection. 0 as well if there is none.
+ *
+ * ERROR_TIMEDOUT: it did not end, not even when killed.
+ */
+int libxl_domain_snapshot_export_stop(libxl_ctx *ctx,
+                                      const libxl_snapshot_export *which,
+                                      const libxl_snapshot_how *how);
+
+/*
+ * All that is exported on this host under the label (NULL: under any).
+ * *out: initialised; the caller's to dispose of.
+ */
+int libxl_domain_snapshot_export_list(libxl_ctx *ctx, const char *label,
+                                      libxl_snapshot_export_list *out,
+                                      const libxl_snapshot_how *how);
+
+/*
+ * The sockets below /run/xl-snapshot that no server listens on any more, as
+ * after its death; remove: takes them away. *num_out: how many.
+ */
+int libxl_domain_snapshot_export_tidy(libxl_ctx *ctx, bool remove,
+                                      int *num_out,
+                                      const libxl_snapshot_how *how);
+
+/*
+ * The snapshots inside a qcow2 image, which may be in use: name, and size of
+ * the disk. *list_out is malloc'ed; each entry is disposed of, then it is
+ * freed. Touches nothing.
+ *
+ * ERROR_NOTFOUND: no such file, without a word. DAMAGED: not to be read.
+ */
+int libxl_disk_snapshot_list(libxl_ctx *ctx, const libxl_device_disk *disk,
+                             libxl_disk_snapshot **list_out, int *num_out,
+                             const libxl_snapshot_how *how);
+
+/*
+ * Is an operation at work on a running domain, or has one died and left it
+ * stopped? Touches nothing, waits at most for a second. *out: initialised.
+ */
+int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_snapshot_status *out,
+                               const libxl_snapshot_how *how);
 
 /*
  * A word for an error code: libxl's own or this library's. Never NULL.

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <libxl.h>
@@ -81,6 +82,7 @@ struct libxlss__op {
     bool committed;             /* aborts are not heard any more */
     bool recorded;              /* the disks are those of a snapshot */
     bool undoing;               /* only what this operation made goes */
+    bool private_children;      /* what they make is for root alone */
 
     const char *const *keep;    /* files that other snapshots live in */
     int num_keep;
@@ -182,6 +184,7 @@ int libxlss__child(struct libxlss__op *op, char *const argv[],
                    char **out_r, char **err_r, int *status_r);
 
 /* qemu_img.c: on images that no QEMU has open for writing. */
+char *libxlss__opt_value(struct libxlss__op *op, const char *value);
 struct libxlss__image {
     uint64_t size;              /* virtual, bytes */
     char **snapshots;           /* names */
@@ -221,6 +224,8 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
 /* image_user.c: 0 if no other domain has the image (a file or a block device)
  * as a disk, and no process or loop device has it open; says who has. */
 int libxlss__image_idle(struct libxlss__op *op, const char *path);
+/* Has it the file open? */
+bool libxlss__process_has(pid_t pid, const struct stat *st);
 
 /* loop.c: how many loop devices are on a file, and one of their names;
  * sync: writes out what is in their page caches, -1 where that fails. */

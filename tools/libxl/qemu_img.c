@@ -11,20 +11,22 @@
 #include "libxlss_internal.h"
 
 /* In an option's value a comma is written twice. */
-static char *image_opts(struct libxlss__op *op, const char *path)
+char *libxlss__opt_value(struct libxlss__op *op, const char *value)
 {
-    static const char prefix[] =
-        "driver=qcow2,file.driver=file,file.filename=";
-    char *text = libxlss__zalloc(op, sizeof(prefix) + 2 * strlen(path));
-    char *to = text + sizeof(prefix) - 1;
+    char *text = libxlss__zalloc(op, 2 * strlen(value) + 1), *to = text;
 
-    memcpy(text, prefix, sizeof(prefix) - 1);
-    for (; *path; path++) {
-        *to++ = *path;
-        if (*path == ',')
+    for (; *value; value++) {
+        *to++ = *value;
+        if (*value == ',')
             *to++ = ',';
     }
     return text;
+}
+
+static char *image_opts(struct libxlss__op *op, const char *path)
+{
+    return libxlss__printf(op, "driver=qcow2,file.driver=file,"
+                           "file.filename=%s", libxlss__opt_value(op, path));
 }
 
 /* The first line is enough of a reason. */
@@ -243,11 +245,9 @@ int libxlss__image_commit(struct libxlss__op *op, const char *path)
 int libxlss__image_copy_snapshot(struct libxlss__op *op, const char *path,
                                  const char *name, const char *to)
 {
-    /* The name is the rest of the option's value: commas are doubled. */
-    char *spec = image_opts(op, name);
-    char *value = strstr(spec, "file.filename=") + strlen("file.filename=");
     char *argv[] = { XLSS_QEMU_IMG, "convert", "-U", "-l",
-                     libxlss__printf(op, "snapshot.name=%s", value),
+                     libxlss__printf(op, "snapshot.name=%s",
+                                     libxlss__opt_value(op, name)),
                      "-O", "qcow2", "--image-opts", image_opts(op, path),
                      (char *)to, NULL };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "disk/disk.h"
+#include "export.h"
 
 struct request {
     libxl_ctx *ctx;
@@ -51,6 +52,8 @@ static int delete(struct libxlss__op *op, const struct request *r)
 {
     int rc = look(op, r);
 
+    if (!rc)
+        rc = libxlss__disks_not_exported(op, false);
     if (!rc)
         rc = guard(op);
     if (!rc)

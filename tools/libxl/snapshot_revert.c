@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disk/disk.h"
+#include "export.h"
 
 struct revert {
     libxl_ctx *ctx;
@@ -91,6 +92,8 @@ static int verify(struct libxlss__op *op, struct revert *v)
         rc = libxlss__stream_verify(op, v->restore_fd);
     if (!rc)
         rc = libxlss__disks_recorded(op, v->args);
+    if (!rc)
+        rc = libxlss__disks_not_exported(op, true);
     if (!rc)
         rc = libxlss__disks_verify(op);
     if (!rc)

@@ -163,6 +163,53 @@ int xlu_snapshot_redefine(xlu_snapshot_catalogue *cat, const char *from,
                           const xlu_snapshot **out, bool *incomplete);
 
 /*
+ * Read-only NBD of the snapshot's disks (libxl_domain_snapshot_export_start,
+ * which says what vdevs and socket are, and fails as it does). The catalogue
+ * must be open for WRITE. *out is the caller's to dispose of.
+ */
+int xlu_snapshot_export(xlu_snapshot_catalogue *cat, const char *name,
+                        const char *const *vdevs, const char *socket,
+                        const libxl_snapshot_how *how,
+                        libxl_snapshot_export_list *out);
+/* name NULL: of all snapshots of the domain. READ is enough for these. */
+int xlu_snapshot_export_list(xlu_snapshot_catalogue *cat, const char *name,
+                             libxl_snapshot_export_list *out);
+/* vdevs NULL: all. *num_out: how many have ended. */
+int xlu_snapshot_export_stop(xlu_snapshot_catalogue *cat, const char *name,
+                             const char *const *vdevs, int *num_out);
+/* The snapshot's name, in e's own label. */
+const char *xlu_snapshot_export_name(const libxl_snapshot_export *e);
+
+/*
+ * Compares catalogue, images, QEMU and what may have been left behind.
+ * Changes nothing; READ is enough, and meanwhile nobody can write. deep: also
+ * the checksums of all memory images, which are read whole. *out:
+ * initialised; the caller's to dispose of. While an operation is interrupted
+ * nothing else can be told.
+ *
+ * BUSY: an operation is under way.
+ */
+int xlu_snapshot_check(xlu_snapshot_catalogue *cat, bool deep,
+                       xlu_snapshot_findings *out);
+
+/*
+ * Finishes or undoes what was interrupted, checks, and repairs what can be
+ * (xlu_snapshot_finding.repair says how). *left: what a check finds after
+ * that. The code is that of the first repair that failed.
+ */
+int xlu_snapshot_repair(xlu_snapshot_catalogue *cat, bool deep,
+                        const libxl_snapshot_how *how,
+                        xlu_snapshot_findings *left);
+
+/*
+ * All domains that have a catalogue, running ones with their domid. *out:
+ * malloc'ed; each is disposed of, then it is freed.
+ */
+int xlu_snapshot_domains(libxl_ctx *ctx, xentoollog_logger *lg,
+                         const char *root, xlu_snapshot_domain **out,
+                         int *num_out);
+
+/*
  * Finishes or undoes what the journal holds; 0 and *what_out NULL if there
  * was nothing. *what_out: one sentence that says what was done, malloc'ed.
  */

@@ -213,8 +213,7 @@ static void open_image(redefinition *r)
 
     if (!m->path)
         return;
-    if (xluss__ends_with(m->path, ".zst"))
-        m->format = XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD;
+    m->format = xluss__image_format(m->path);
     if (xluss__image_open(r->cat->lg, &r->s, &r->fd, &r->z,
                           &r->config_json) || measure(r))
         lacks(r, "its memory image can't be used, so it can't be reverted "

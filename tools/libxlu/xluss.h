@@ -107,6 +107,7 @@ int xluss__file_drop(xentoollog_logger *lg, const xluss__dir *d,
 bool xluss__file_exists(const xluss__dir *d, const char *name);
 /* Returns 0 or an errno; says nothing. */
 int xluss__write_all(int fd, const void *data, size_t len);
+bool xluss__is_temporary(const char *name);
 /* What writes that were cut short have left behind. */
 void xluss__temporaries_drop(xentoollog_logger *lg, const xluss__dir *d);
 
@@ -240,6 +241,15 @@ int xluss__image_open(xentoollog_logger *lg, const xlu_snapshot *s,
 int xluss__image_reopen(xentoollog_logger *lg, const xlu_snapshot *s,
                         int *fd_out, xluss__zstd **z_out);
 
+/* Only looks: *config_json_out is malloc'ed. */
+int xluss__image_probe(xentoollog_logger *lg, const xlu_snapshot *s,
+                       char **config_json_out);
+/* The one in the catalogue's folder, raw or compressed: path and format. */
+void xluss__image_own(xlu_snapshot_catalogue *cat, const char *snapshot,
+                      xlu_snapshot_memory *m);
+/* By the path's ending. */
+xlu_snapshot_memory_format xluss__image_format(const char *path);
+
 /* --- xluss_journal.c --- */
 
 /* One operation under way: its journal, and the caller's `how` in ours. */
@@ -295,6 +305,10 @@ int xluss__domain_config_parse(xlu_snapshot_catalogue *cat, const char *json,
  */
 void xluss__args_complete(libxl_ctx *ctx, libxl_domain_snapshot_args *args,
                           const libxl_domain_config *config);
+/* Adds a disk that has snapshots in its own image, unless there is one of
+ * its vdev; without a name. */
+void xluss__args_add(libxl_ctx *ctx, libxl_domain_snapshot_args *args,
+                     const libxl_disk_snapshot *disk);
 bool xluss__uuid_valid(const char *s);
 
 /* --- xlu_snapshot_create.c --- */

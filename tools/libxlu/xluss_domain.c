@@ -257,6 +257,20 @@ static libxl_disk_snapshot *add_disk(libxl_domain_snapshot_args *args)
     return &args->disks[n];
 }
 
+void xluss__args_add(libxl_ctx *ctx, libxl_domain_snapshot_args *args,
+                     const libxl_disk_snapshot *disk)
+{
+    libxl_disk_snapshot *d;
+
+    if (!disk->device.vdev || find_disk(args, disk->device.vdev) ||
+        disk->kind != LIBXL_DISK_SNAPSHOT_KIND_INTERNAL ||
+        disk->u.internal.internal_path)
+        return;
+    d = add_disk(args);
+    libxl_disk_snapshot_copy(ctx, d, disk);
+    xluss__replace(&d->name, NULL);
+}
+
 /* What ANY becomes. Undoing a snapshot that isn't there is no error, so it
  * is enough not to miss one. */
 static void choose_kind(libxl_disk_snapshot *d)

@@ -308,7 +308,7 @@ bool xluss__file_exists(const xluss__dir *d, const char *name)
 }
 
 /* .NAME.tmp-0123abcd and nothing else. */
-static bool is_temporary(const char *name)
+bool xluss__is_temporary(const char *name)
 {
     size_t len = strlen(name);
     size_t tail = strlen(TEMPORARY_INFIX) + TEMPORARY_DIGITS;
@@ -336,7 +336,7 @@ void xluss__temporaries_drop(xentoollog_logger *lg, const xluss__dir *d)
         return;
     }
     while ((de = readdir(dir)))
-        if (is_temporary(de->d_name)) {
+        if (xluss__is_temporary(de->d_name)) {
             LOG(lg, INFO, "removing %s/%s, which was never finished",
                 d->path, de->d_name);
             xluss__file_drop(lg, d, de->d_name);

@@ -459,3 +459,38 @@ int xluss__image_reopen(xentoollog_logger *lg, const xlu_snapshot *s,
     free(json);
     return rc;
 }
+
+int xluss__image_probe(xentoollog_logger *lg, const xlu_snapshot *s,
+                       char **config_json_out)
+{
+    xluss__zstd *z = NULL;
+    int fd, rc = xluss__image_open(lg, s, &fd, &z, config_json_out);
+
+    if (rc)
+        return rc;
+    close(fd);
+    if (z)
+        xluss__zstd_end(z, true);
+    return 0;
+}
+
+xlu_snapshot_memory_format xluss__image_format(const char *path)
+{
+    return xluss__ends_with(path, ".zst") ? XLU_SNAPSHOT_MEMORY_FORMAT_ZSTD
+                                          : XLU_SNAPSHOT_MEMORY_FORMAT_RAW;
+}
+
+void xluss__image_own(xlu_snapshot_catalogue *cat, const char *snapshot,
+                      xlu_snapshot_memory *m)
+{
+    char *file = xluss__file_name(snapshot, ".mem.zst");
+
+    if (!xluss__file_exists(&cat->snaps, file)) {
+        free(file);
+        file = xluss__file_name(snapshot, ".mem");
+    }
+    free(m->path);
+    m->path = xluss__asprintf("%s/%s", cat->snaps.path, file);
+    m->format = xluss__image_format(file);
+    free(file);
+}

@@ -77,8 +77,8 @@ _xl_snapshot_arguments()
             continue
         fi
         case $word in
-        -n|--name|-p|--path|--disk|--description) skip=$word ;;
-        -*) ;;
+        -n|--name|-p|--path|--disk|--description|--socket) skip=$word ;;
+        -*|=) ;;
         *) operands+=("$word") ;;
         esac
     done
@@ -91,6 +91,11 @@ _xl_snapshot_arguments()
         return
     fi
     case $skip in
+    --socket)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
     -p|--path)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -109,7 +114,8 @@ _xl_snapshot_arguments()
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     elif ((${#operands[@]} == 1)) &&
-         [[ $command != snapshot-create && $command != snapshot-list ]]; then
+         [[ $command != snapshot-create && $command != snapshot-list &&
+            $command != snapshot-check ]]; then
         _xl_snapshot_match "$cur" < <("$program" snapshot-list --name \
             "${operands[0]//\\/}" 2>/dev/null)
     fi
@@ -119,7 +125,8 @@ _xl_snapshot()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} at=1 i
     local ours="snapshot-create snapshot-list snapshot-info snapshot-revert
-                snapshot-delete snapshot-redefine"
+                snapshot-delete snapshot-redefine snapshot-export
+                snapshot-check"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

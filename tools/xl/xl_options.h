@@ -45,7 +45,9 @@ typedef int xl_option_set(void *user, int id, const char *value,
                           struct xl_problem *problem);
 
 struct xl_grammar {
-    const char *const *operands;    /* their names; ends with NULL */
+    /* Their names; ends with NULL. "[NAME]" and those behind it may be left
+     * out. */
+    const char *const *operands;
     const struct xl_option *options;
     xl_option_set *set;
 };
@@ -100,6 +102,19 @@ struct xl_redefine_options {
     bool current, wait;
 };
 
+struct xl_export_options {
+    const char *domain, *name;  /* name may be NULL */
+    const char *socket;
+    const char **vdevs;         /* NULL-terminated; NULL: all */
+    int num_vdevs;
+    bool stop, list, wait, json;
+};
+struct xl_check_options {
+    const char *domain;         /* NULL: all */
+    bool repair, deep, wait, json;
+};
+
+extern const struct xl_option xl_export_table[], xl_check_table[];
 extern const struct xl_option xl_create_table[], xl_list_table[],
        xl_info_table[], xl_revert_table[], xl_delete_table[],
        xl_redefine_table[];
@@ -120,5 +135,10 @@ int xl_delete_parse(int argc, char **argv, struct xl_delete_options *out,
                     bool *help, struct xl_problem *problem);
 int xl_redefine_parse(int argc, char **argv, struct xl_redefine_options *out,
                       bool *help, struct xl_problem *problem);
+int xl_export_parse(int argc, char **argv, struct xl_export_options *out,
+                    bool *help, struct xl_problem *problem);
+void xl_export_options_free(struct xl_export_options *o);
+int xl_check_parse(int argc, char **argv, struct xl_check_options *out,
+                   bool *help, struct xl_problem *problem);
 
 #endif /* XL_OPTIONS_H */

@@ -148,7 +148,7 @@ int xl_parse(const struct xl_grammar *grammar, int argc, char **argv,
                                   "unexpected argument \"%s\"", arg);
         operands_out[given++] = arg;
     }
-    if (grammar->operands[given])
+    if (grammar->operands[given] && grammar->operands[given][0] != '[')
         return xl_problem_set(problem, XL_EXIT_USAGE, "no %s given",
                               grammar->operands[given]);
     return 0;

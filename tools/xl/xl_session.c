@@ -12,9 +12,6 @@
 #include "xl_session.h"
 #include "xl_text.h"
 
-/* --wait: a week is for ever, and no sum of it overflows. */
-#define WAIT_SECONDS (7u * 24 * 3600)
-
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int sig)
@@ -226,7 +223,7 @@ int xl_session_write(struct xl_session *s, bool wait)
     int rc, status;
 
     if (wait)
-        s->how.wait_seconds = WAIT_SECONDS;
+        s->how.wait_seconds = XL_WAIT_SECONDS;
     rc = open_catalogue(s, XLU_SNAPSHOT_WRITE |
                            (wait ? XLU_SNAPSHOT_WAIT : 0));
     if (rc)

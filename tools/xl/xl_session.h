@@ -12,6 +12,9 @@
 #include "xl_monitor.h"
 #include "xl_options.h"
 
+/* --wait: a week is for ever, and no sum of it overflows. */
+#define XL_WAIT_SECONDS (7u * 24 * 3600)
+
 struct xl_session {
     const struct xl_globals *globals;
     xentoollog_logger *lg;

@@ -13,8 +13,8 @@
  * Block -1 is a disk's header, which holds the last tick.
  *
  * Commands: check, mem MIB, dirty MIB_PER_S [SIZE_MIB], stop, go,
- * hang [SECONDS], crash, reboot, poweroff, echo TEXT, mount DISK,
- * agent [stop|cont|kill].
+ * hang [SECONDS], crash, reboot, poweroff, echo TEXT, cksum DISK,
+ * mount DISK, agent [stop|cont|kill].
  *
  * Kernel parameters: lab.disks (how many writable ones there must be),
  * lab.blocks (per disk), lab.rate (ticks per second), lab.reads (blocks read
@@ -108,6 +108,8 @@ static void command(char *line)
             (unsigned long long)tick);
     } else if (!strcmp(word, "echo")) {
         say("echo %s", a ? a : "");
+    } else if (!strcmp(word, "cksum")) {
+        disk_cksum(a ? a : "");
     } else if (!strcmp(word, "hang")) {
         say("hanging at tick %llu", (unsigned long long)tick);
         system_hang(first);

@@ -28,6 +28,9 @@ void disks_write(uint64_t tick);            /* this tick's block and header */
 void disks_read(long count, uint64_t tick); /* some old blocks, in turn */
 long disks_check(void);                     /* all of them; how many */
 
+/* look.c: prints what cksum(1) says of a disk */
+void disk_cksum(const char *name);
+
 /* memory.c: memory that must not change, and memory that does */
 void memory_fill(long mib, uint64_t seed);
 void memory_dirty(long mib_per_s, long size_mib);

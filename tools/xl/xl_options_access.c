@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* The options of snapshot-export and snapshot-check. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "xl_exit.h"
+#include "xl_options.h"
+#include "xl_text.h"
+
+enum {
+    OPT_DISK = XL_OPT_OWN, OPT_SOCKET, OPT_STOP, OPT_LIST, OPT_JSON,
+    OPT_WAIT, OPT_REPAIR, OPT_DEEP,
+};
+
+const struct xl_option xl_export_table[] = {
+    { OPT_DISK, 0, "disk", "VDEV", "this disk only; repeatable" },
+    { OPT_SOCKET, 0, "socket", "PATH",
+      "unix socket of one disk, or a folder for them" },
+    { OPT_STOP, 0, "stop", NULL,
+      "end the exports; without NAME: all of the domain" },
+    { OPT_LIST, 0, "list", NULL, "print what is exported" },
+    { OPT_WAIT, 0, "wait", NULL,
+      "wait for another operation on it to end" },
+    { OPT_JSON, 0, "json", NULL, "print the exports as a JSON array" },
+    { 0 },
+};
+
+const struct xl_option xl_check_table[] = {
+    { OPT_REPAIR, 0, "repair", NULL, "put right what can be put right" },
+    { OPT_DEEP, 0, "deep", NULL,
+      "read memory images whole, compare checksums" },
+    { OPT_WAIT, 0, "wait", NULL,
+      "wait for another operation on it to end" },
+    { OPT_JSON, 0, "json", NULL, "print the findings as a JSON array" },
+    { 0 },
+};
+
+static int add_vdev(struct xl_export_options *o, const char *vdev,
+                    struct xl_problem *problem)
+{
+    if (!*vdev || strpbrk(vdev, ",/="))
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "\"%s\" is no disk's name", vdev);
+    o->vdevs = realloc(o->vdevs, (o->num_vdevs + 2) * sizeof(*o->vdevs));
+    if (!o->vdevs)
+        abort();
+    o->vdevs[o->num_vdevs++] = vdev;
+    o->vdevs[o->num_vdevs] = NULL;
+    return 0;
+}
+
+static int export_set(void *user, int id, const char *value,
+                      struct xl_problem *problem)
+{
+    struct xl_export_options *o = user;
+
+    switch (id) {
+    case OPT_DISK:   return add_vdev(o, value, problem);
+    case OPT_SOCKET: o->socket = value; break;
+    case OPT_STOP:   o->stop = true; break;
+    case OPT_LIST:   o->list = true; break;
+    case OPT_WAIT:   o->wait = true; break;
+    case OPT_JSON:   o->json = true; break;
+    }
+    return 0;
+}
+
+static int export_check(const struct xl_export_options *o,
+                        struct xl_problem *problem)
+{
+    if (o->stop && o->list)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--stop and --list exclude each other");
+    if (o->socket && (o->stop || o->list))
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--socket and --%s exclude each other",
+                              o->stop ? "stop" : "list");
+    if (o->list && o->vdevs)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--list and --disk exclude each other");
+    if (o->stop && o->json)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--stop and --json exclude each other");
+    if (o->socket && o->socket[0] != '/')
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--socket %s isn't an absolute path",
+                              o->socket);
+    if (!o->name && !o->stop && !o->list)
+        return xl_problem_set(problem, XL_EXIT_USAGE, "no NAME given");
+    return 0;
+}
+
+int xl_export_parse(int argc, char **argv, struct xl_export_options *out,
+                    bool *help, struct xl_problem *problem)
+{
+    static const char *const names[] = { "DOMAIN", "[NAME]", NULL };
+    const struct xl_grammar grammar = {
+        names, xl_export_table, export_set,
+    };
+    const char *operands[2] = { NULL, NULL };
+    int status;
+
+    memset(out, 0, sizeof(*out));
+    status = xl_parse(&grammar, argc, argv, out, operands, help, problem);
+    out->domain = operands[0];
+    out->name = operands[1];
+    if (!status && !*help)
+        status = export_check(out, problem);
+    if (status)
+        xl_export_options_free(out);
+    return status;
+}
+
+void xl_export_options_free(struct xl_export_options *o)
+{
+    free(o->vdevs);
+    o->vdevs = NULL;
+    o->num_vdevs = 0;
+}
+
+static int check_set(void *user, int id, const char *value,
+                     struct xl_problem *problem)
+{
+    struct xl_check_options *o = user;
+
+    (void)value;
+    (void)problem;
+    switch (id) {
+    case OPT_REPAIR: o->repair = true; break;
+    case OPT_DEEP:   o->deep = true; break;
+    case OPT_WAIT:   o->wait = true; break;
+    case OPT_JSON:   o->json = true; break;
+    }
+    return 0;
+}
+
+int xl_check_parse(int argc, char **argv, struct xl_check_options *out,
+                   bool *help, struct xl_problem *problem)
+{
+    static const char *const names[] = { "[DOMAIN]", NULL };
+    const struct xl_grammar grammar = { names, xl_check_table, check_set };
+    const char *operands[1] = { NULL };
+    int status;
+
+    memset(out, 0, sizeof(*out));
+    status = xl_parse(&grammar, argc, argv, out, operands, help, problem);
+    out->domain = operands[0];
+    return status;
+}
