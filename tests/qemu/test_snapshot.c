@@ -311,6 +311,41 @@ static void test_paused_domain(void **state)
     remove_bed();
 }
 
+/* As the caller wants it; and not where the snapshot fails. */
+static void test_left_paused(void **state)
+{
+    int n;
+
+    (void)state;
+    make_bed(1, true, false);
+    for (n = 1;; n++) {
+        int rc;
+
+        libxl_domain_snapshot_args_dispose(&args);
+        libxl_domain_snapshot_args_init(&args);
+        args.name = strdup("s1");
+        libxl_defbool_set(&args.leave_paused, true);
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.failed = false;
+        rc = libxl_domain_snapshot_create(ctx, fake.domid, &args, fd, &how,
+                                          NULL);
+        fake.fail_at = 0;
+        assert_false(fake.suspended);
+        assert_int_equal(fake.pauses, rc ? 0 : 1);
+        assert_int_equal(bed_num_snapshots(0), rc ? 0 : 1);
+        if (!rc) {
+            fake.pauses = 0;
+            assert_int_equal(libxl_domain_snapshot_delete(
+                ctx, fake.domid, &args, &how, NULL), 0);
+        }
+        if (!fake.failed)
+            break;
+    }
+    assert_true(n > 10);
+    remove_bed();
+}
+
 static void test_guest_hangs(void **state)
 {
     libxl_domain_snapshot_args other;
@@ -670,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_name_taken_on_disk),
         cmocka_unit_test(test_paused_domain),
+        cmocka_unit_test(test_left_paused),
         cmocka_unit_test(test_guest_hangs),
         cmocka_unit_test(test_goes_back),
         cmocka_unit_test(test_foreign_bitmap),

@@ -130,8 +130,8 @@ REFUSED(no_value, create, CREATE "a|--name", 2, "NAME")
 REFUSED(no_value_short, create, CREATE "a|-n", 2, "NAME")
 REFUSED(value_for_flag, create, CREATE "--live=1|a", 2, "--live")
 REFUSED(bare_equals, create, CREATE "--=1|a", 2, "--")
-REFUSED(external, create, CREATE "-e|a", 6, "--external")
-REFUSED(external_long, create, CREATE "--external|a", 6, "not supported")
+REFUSED(external, create, CREATE "-e|-i|a", 2, "exclude")
+REFUSED(external_long, create, CREATE "--external|--internal|a", 2, "exclude")
 REFUSED(quiesce, create, CREATE "--quiesce|a", 2, "come back frozen")
 REFUSED(allow_alone, create, CREATE "--disk-only|--allow-unquiesced|a", 2,
         "needs --quiesce")
@@ -196,11 +196,10 @@ static void disk_specs(void **state)
         { "xvda,kind=any", 0, LIBXL_DISK_SNAPSHOT_KIND_ANY },
         { "hda,kind=internal", 0, LIBXL_DISK_SNAPSHOT_KIND_INTERNAL },
         { "sda,kind=none", 0, LIBXL_DISK_SNAPSHOT_KIND_NONE },
-        { "xvda,kind=external", 6, 0 },
+        { "xvda,kind=external", 0, LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL },
         { "xvda,kind=reflink", 0, LIBXL_DISK_SNAPSHOT_KIND_REFLINK },
         { "xvda,kind=lvm", 0, LIBXL_DISK_SNAPSHOT_KIND_LVM },
-        { "xvda,path=/x", 6, 0 },
-        { "xvda,format=qcow2", 6, 0 },
+        { "xvda,format=qcow2", 0, 0 },
         { "", 2, 0 },
         { ",kind=none", 2, 0 },
         { "kind=none", 2, 0 },
@@ -212,6 +211,14 @@ static void disk_specs(void **state)
         { "xvda,kind=none,kind=any", 2, 0 },
         { "xvda,=none", 2, 0 },
         { "xvda,colour=red", 2, 0 },
+        { "xvda,path=/x/y.qcow2", 0, 3 },
+        { "xvda,kind=external,path=/x/y.qcow2,format=qcow2", 0, 3 },
+        { "xvda,path=/x/y.qcow2,reuse=yes", 0, 3 },
+        { "xvda,path=y.qcow2", 2, 0 },
+        { "xvda,kind=external,reuse=yes", 2, 0 },
+        { "xvda,kind=internal,path=/x/y.qcow2", 2, 0 },
+        { "xvda,kind=external,format=raw", 6, 0 },
+        { "xvda,path=/x,reuse=maybe", 2, 0 },
     };
     size_t i;
 
@@ -230,6 +237,7 @@ static void disk_specs(void **state)
             assert_int_equal(spec.kind, cases[i].kind);
         }
         free(spec.vdev);
+        free(spec.path);
         free(problem.text);
     }
 }

@@ -71,7 +71,7 @@ completes 'web2' snapshot-create --name web1 web2
 completes '' snapshot-create -n b
 completes '' snapshot-create web1 ''
 completes '--description|--disk|--disk-only' snapshot-create --d
-completes 'any|internal|lvm|none|reflink' snapshot-create --disk xvda,kind =
+completes 'any|external|internal|lvm|none|reflink' snapshot-create --disk xvda,kind =
 completes 'lvm' snapshot-create --disk xvda,kind = l
 completes 'web1|web2' snapshot-create --disk xvda,kind = lvm w
 completes '--children|--children-only' snapshot-delete --ch

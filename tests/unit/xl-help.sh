@@ -50,14 +50,6 @@ done
 for hidden in snapshot-recover snapshot-monitor; do
     "$program" | grep -q $hidden && fail "$hidden is in the list"
 done
-for later in --external -e '--disk xvda,kind=external'; do
-    # shellcheck disable=SC2086
-    out=$("$program" snapshot-create $later web1 2>&1)
-    [ $? = 6 ] || fail "$later: exit status"
-    grep -q 'not supported by this version' <<< "$out" || fail "$later: $out"
-    "$program" snapshot-create --help | grep -q -- "${later%% *}[ ,].*ext" &&
-        fail "$later is in the help"
-done
 "$program" -N snapshot-list x 2> /dev/null
 [ $? = 2 ] || fail '-N'
 if [ -e /dev/full ]; then

@@ -78,6 +78,7 @@ struct libxlss__op {
     bool quiesced;              /* frozen for the whole of the instant */
     int lock_fd;
     bool was_paused;            /* at the beginning */
+    bool left_paused;           /* as the caller wants it at the end */
     bool stuck;                 /* the domain could not be set going */
     bool committed;             /* aborts are not heard any more */
     bool recorded;              /* the disks are those of a snapshot */

@@ -32,6 +32,11 @@ static int check_args(struct libxlss__op *op, const struct create *c)
                   "disks are wanted");
         return ERROR_INVAL;
     }
+    if (wanted(c->args->quiesce) && wanted(c->args->leave_paused)) {
+        LOG_ERROR(op, "a quiesced domain can't be left paused: only a guest "
+                  "that runs can thaw");
+        return ERROR_INVAL;
+    }
     if (wanted(c->args->quiesce) && c->memory_fd >= 0) {
         LOG_ERROR(op, "a snapshot with memory can't be quiesced: the guest "
                   "would come back frozen");
@@ -141,6 +146,22 @@ static int undo(struct libxlss__op *op, int rc)
     return XLSS(NEEDS_REPAIR);
 }
 
+/* Before it goes on: not one instruction of it runs. */
+static int stay_paused(struct libxlss__op *op, const struct create *c)
+{
+    int rc;
+
+    if (!wanted(c->args->leave_paused) || op->was_paused)
+        return 0;
+    rc = libxl_domain_pause(op->ctx, op->domid, NULL);
+    if (rc)
+        LOG_ERROR(op, "cannot leave the domain paused: %s",
+                  libxl_snapshot_strerror(rc));
+    else
+        op->left_paused = true;
+    return rc;
+}
+
 static int create(struct libxlss__op *op, const struct create *c)
 {
     bool frozen;
@@ -173,7 +194,11 @@ static int create(struct libxlss__op *op, const struct create *c)
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_RESUME);
 
+    if (!rc)
+        rc = stay_paused(op, c);
     rc2 = libxlss__release(op);
+    if ((rc || rc2) && op->left_paused)
+        libxl_domain_unpause(op->ctx, op->domid, NULL);
     if (rc2 && !rc)
         LOG_ERROR(op, "the snapshot was taken, but the domain does not go "
                   "on; it is removed again");

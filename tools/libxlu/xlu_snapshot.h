@@ -216,6 +216,15 @@ int xlu_snapshot_domains(libxl_ctx *ctx, xentoollog_logger *lg,
 int xlu_snapshot_recover(xlu_snapshot_catalogue *cat,
                          const libxl_snapshot_how *how, char **what_out);
 
+/*
+ * Disks of domains that are off, whose external snapshots were taken on
+ * QEMU 7.2: their files get the names that configurations have. To be called
+ * before a domain is created by other means. _names_wrong: is there any?
+ */
+bool xlu_snapshot_names_wrong(const char *root);
+int xlu_snapshot_names_put_right(libxl_ctx *ctx, xentoollog_logger *lg,
+                                 const char *root);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -273,9 +273,25 @@ static int undo(creation *c, bool disks, int why)
     return LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR;
 }
 
+/* Also after a crash: whatever the other documents said before. */
+static int finish_places(xlu_snapshot_catalogue *cat, const char *name)
+{
+    const xlu_snapshot *s;
+    int rc = xluss__load(cat);
+
+    if (!rc)
+        rc = xlu_snapshot_get(cat, name, &s);
+    if (!rc)
+        rc = xluss__places_frozen(cat, s);
+    return rc ? rc : xluss__moved_note(cat, s);
+}
+
 int xluss__create_finish(xlu_snapshot_catalogue *cat, const char *name)
 {
-    int rc = xluss__store_current(cat, name);
+    int rc = finish_places(cat, name);
+
+    if (!rc)
+        rc = xluss__store_current(cat, name);
 
     if (!rc)
         rc = xluss__journal_end(cat);

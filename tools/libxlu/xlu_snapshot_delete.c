@@ -85,6 +85,7 @@ static void fill_journal(xluss__op *op, const xlu_snapshot *s)
         op->j.parent = xluss__strdup(s->parent);
     op->j.memory_path = xluss__strdup(s->memory.path);
     libxl_domain_snapshot_args_copy(cat->ctx, &op->j.args, &s->args);
+    xluss__keep_others(cat, s->name, &op->j.args);
 }
 
 static int delete_one(xlu_snapshot_catalogue *cat, const char *name,

@@ -195,6 +195,9 @@ static void name_safety(xluss__op *op)
             xluss__replace(&args->disks[i].name, args->name);
         forget_place(&args->disks[i]);
     }
+    /* Displaced files have to stay, whoever drops the safety point. */
+    xluss__places_displaced(op->cat, &op->j.args, args->name, args);
+    xluss__places_displaced(op->cat, &op->j.args, args->name, &op->j.args);
     op->j.safety = true;
 }
 
@@ -343,6 +346,8 @@ int xluss__revert_finish(xluss__op *op, bool went_back)
     int rc = 0;
 
     if (!went_back)
+        rc = xluss__places_follow(cat, op->j.safety_args.name);
+    if (!rc && !went_back)
         rc = xluss__store_current(cat, op->j.name);
     if (!rc)
         rc = drop_safety_files(cat);
@@ -421,6 +426,18 @@ static void fill_journal(xluss__op *op, const xlu_snapshot *s,
     op->j.safety_paused = is_paused(op->cat);
     op->j.memory_path = xluss__strdup(s->memory.path);
     libxl_domain_snapshot_args_copy(op->cat->ctx, &op->j.args, &s->args);
+    xluss__keep_others(op->cat, s->name, &op->j.args);
+}
+
+/* The files that are displaced need a name even where there is no way back:
+ * the domain is off. */
+static void name_displaced(xluss__op *op,
+                           libxl_domain_snapshot_safety *safety)
+{
+    name_safety(op);
+    op->j.safety = false;
+    safety->name = xluss__strdup(op->j.safety_args.name);
+    safety->taken = true;
 }
 
 static int revert(xluss__op *op, const xlu_snapshot *s,
@@ -430,6 +447,7 @@ static int revert(xluss__op *op, const xlu_snapshot *s,
     uint32_t domid = cat->dom.domid;
     libxl_domain_snapshot_safety safety;
     char *json = NULL;
+    bool displaces;
     source src;
     int rc;
 
@@ -442,16 +460,20 @@ static int revert(xluss__op *op, const xlu_snapshot *s,
     rc = source_verify(op, s, &src);
     if (rc) goto out;
 
+    displaces = xluss__places_displaced(cat, &op->j.args, NULL, NULL) > 0;
     /* A domain that is off has nothing to go back to but its disks. */
-    if (!args->no_safety && domid != XLUSS__NO_DOMID)
+    if ((!args->no_safety || displaces) && domid != XLUSS__NO_DOMID)
         rc = safety_plan(op, &safety, &json);
+    else if (displaces)
+        name_displaced(op, &safety);
     if (!rc)
         rc = xluss__journal_begin(op);
     if (rc) goto out;
     if (json)
         rc = safety_files(op, &safety, json);
+    xluss__keep_copy(&src.args, &op->j.args);
     if (!rc)
-        rc = run(op, domid, &src, json ? &safety : NULL);
+        rc = run(op, domid, &src, safety.name ? &safety : NULL);
     rc = conclude(op, rc);
 out:
     free(json);
@@ -478,7 +500,9 @@ int xluss__revert_again(xluss__op *op, bool back)
             rc = source_open(op->cat, s, &src);
         libxl_defbool_set(&src.args.leave_paused, op->j.leave_paused);
     }
-    if (!rc && !back && op->j.safety) {
+    if (!rc)
+        xluss__keep_copy(&src.args, &op->j.args);
+    if (!rc && !back && op->j.safety_args.name) {
         safety.name = xluss__strdup(op->j.safety_args.name);
         safety.taken = true;
         safety.memory = op->j.safety_memory;

@@ -334,6 +334,10 @@ int xluss__begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how)
     if (what)
         LOG(cat->lg, NOTICE, "%s", what);
     free(what);
+    /* Whoever starts it next finds its disks where they belong. */
+    if (cat->dom.domid == XLUSS__NO_DOMID && xluss__moved_put_right(cat))
+        LOG(cat->lg, WARN, "domain %s: not all of its disks have their own "
+            "names yet", cat->dom.name);
     mend_xml(cat);
     return 0;
 }

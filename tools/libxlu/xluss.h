@@ -163,6 +163,29 @@ int xluss__xml_read(xentoollog_logger *lg, const char *path,
 int xluss__xml_write(xentoollog_logger *lg, const xlu_snapshot *s,
                      char **text_out);
 
+/* --- xluss_places.c --- */
+
+/* Files in which snapshots other than `name` are, into args->keep. */
+void xluss__keep_others(xlu_snapshot_catalogue *cat, const char *name,
+                        libxl_domain_snapshot_args *args);
+void xluss__keep_copy(libxl_domain_snapshot_args *to,
+                      const libxl_domain_snapshot_args *from);
+/* `of` has frozen images: internal snapshots are where it says from now on. */
+int xluss__places_frozen(xlu_snapshot_catalogue *cat, const xlu_snapshot *of);
+/* How many internal snapshots are in files that a revert to `target` puts
+ * others in the place of; args (may be NULL) keeps them, under the safety
+ * point's name. */
+int xluss__places_displaced(xlu_snapshot_catalogue *cat,
+                            const libxl_domain_snapshot_args *target,
+                            const char *safety,
+                            libxl_domain_snapshot_args *args);
+/* After it: they are found there. */
+int xluss__places_follow(xlu_snapshot_catalogue *cat, const char *safety);
+/* Disks of `s` whose names are to be put right when the domain is off. */
+int xluss__moved_note(xlu_snapshot_catalogue *cat, const xlu_snapshot *s);
+/* The domain is off. */
+int xluss__moved_put_right(xlu_snapshot_catalogue *cat);
+
 /* --- xluss_header.c --- */
 
 /* Writes xl's header at fd's position. */

@@ -199,11 +199,38 @@ int xlu_snapshot_find_domain(libxl_ctx *ctx, xentoollog_logger *lg,
     return rc;
 }
 
+/* Whoever reads it starts the domain, which is off then. */
+static int settle_disks(xlu_snapshot_catalogue *cat,
+                        libxl_domain_config *config)
+{
+    libxl_snapshot_how how = xluss__plain_how(cat);
+    int i;
+
+    for (i = 0; i < config->num_disks; i++) {
+        libxl_device_disk *d = &config->disks[i];
+        char *settled;
+
+        /* Only such a path can be another for a while. */
+        if (!d->pdev_path || !strstr(d->pdev_path, ".live"))
+            continue;
+        settled = libxl_domain_disk_settled_path(cat->ctx, d->pdev_path,
+                                                 &how);
+        if (!settled)
+            return ERROR_FAIL;
+        free(d->pdev_path);
+        d->pdev_path = settled;
+    }
+    return 0;
+}
+
 int xluss__domain_config_json(xlu_snapshot_catalogue *cat, uint32_t domid,
                               libxl_domain_config *config, char **json_out)
 {
     int rc = libxl_retrieve_domain_configuration(cat->ctx, domid, config,
                                                  NULL);
+
+    if (!rc)
+        rc = settle_disks(cat, config);
 
     *json_out = rc ? NULL : libxl_domain_config_to_json(cat->ctx, config);
     if (*json_out)

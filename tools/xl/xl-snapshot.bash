@@ -86,7 +86,7 @@ _xl_snapshot_arguments()
     word=${COMP_WORDS[COMP_CWORD-1]}
     if [[ $word == *,kind && $cur == = ]] ||
        [[ $word == = && ${COMP_WORDS[COMP_CWORD-2]} == *,kind ]]; then
-        _xl_snapshot_match "${cur#=}" < <(printf '%s\n' any none internal \
+        _xl_snapshot_match "${cur#=}" < <(printf '%s\n' any none internal external \
                                           reflink lvm)
         return
     fi

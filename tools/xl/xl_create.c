@@ -23,8 +23,10 @@ static libxl_disk_snapshot_kind kind(const struct xl_create_options *o, int i)
 {
     libxl_disk_snapshot_kind k = o->disks[i].kind;
 
-    return k == LIBXL_DISK_SNAPSHOT_KIND_ANY && o->internal
-           ? LIBXL_DISK_SNAPSHOT_KIND_INTERNAL : k;
+    if (k != LIBXL_DISK_SNAPSHOT_KIND_ANY)
+        return k;
+    return o->external ? LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL
+         : o->internal ? LIBXL_DISK_SNAPSHOT_KIND_INTERNAL : k;
 }
 
 /* Disks that aren't named get their best kind from the library. */
@@ -41,6 +43,11 @@ static void fill_disks(const struct xl_create_options *o,
         libxl_disk_snapshot_init(&args->disks[i]);
         libxl_disk_snapshot_init_kind(&args->disks[i], kind(o, i));
         args->disks[i].device.vdev = xl_strdup(o->disks[i].vdev);
+        if (o->disks[i].path) {
+            args->disks[i].u.external.external_path =
+                xl_strdup(o->disks[i].path);
+            args->disks[i].u.external.external_reuse = o->disks[i].reuse;
+        }
     }
 }
 
@@ -62,6 +69,9 @@ static void fill_create(const struct xl_create_options *o,
         libxl_defbool_set(&args->args.quiesce, true);
     if (o->allow_unquiesced)
         libxl_defbool_set(&args->args.allow_unquiesced, true);
+    if (o->external || o->internal)
+        args->args.kind = o->external ? LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL
+                                      : LIBXL_DISK_SNAPSHOT_KIND_INTERNAL;
     fill_disks(o, &args->args);
 }
 

@@ -78,6 +78,21 @@ static char *word(const char *s)
     return safe;
 }
 
+/* A fresh overlay in the place of what the guest has. */
+static void print_overlay_command(FILE *f, const libxl_disk_snapshot *d)
+{
+    char *base = word(d->u.external.base_path);
+    char *path = word(d->device.pdev_path);
+
+    if (d->device.format == LIBXL_DISK_FORMAT_QCOW2)
+        fprintf(f, "    qemu-img create -f qcow2 -b %s -F qcow2 %s\n", base,
+                path);
+    else
+        fprintf(f, "    cp %s %s\n", base, path);
+    free(base);
+    free(path);
+}
+
 static void print_reflink_command(FILE *f, const libxl_disk_snapshot *d)
 {
     char *from = word(d->u.reflink.reflink_path);
@@ -124,6 +139,8 @@ static void print_disk_command(FILE *f, const xlu_snapshot *s,
 {
     char *name, *path;
 
+    if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL)
+        print_overlay_command(f, d);
     if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_REFLINK)
         print_reflink_command(f, d);
     if (d->kind == LIBXL_DISK_SNAPSHOT_KIND_LVM)

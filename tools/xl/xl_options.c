@@ -35,7 +35,8 @@ const struct xl_option xl_create_table[] = {
       "write most of the memory while the domain runs" },
     { OPT_INTERNAL, 'i', "internal", NULL,
       "keep the disks' state in their images (default)" },
-    { OPT_EXTERNAL, 'e', "external", NULL, NULL },
+    { OPT_EXTERNAL, 'e', "external", NULL,
+      "freeze the disks' files, go on with overlays" },
     { OPT_PATH, 'p', "path", "DIR",
       "write the memory image into this folder" },
     { OPT_DISK_ONLY, 0, "disk-only", NULL,
@@ -44,8 +45,8 @@ const struct xl_option xl_create_table[] = {
       "with --disk-only: the guest agent freezes it" },
     { OPT_ALLOW_UNQUIESCED, 0, "allow-unquiesced", NULL,
       "with --quiesce: take it even so (status 8)" },
-    { OPT_DISK, 0, "disk", "VDEV[,kind=KIND]",
-      "any, none, internal, reflink, lvm; repeatable" },
+    { OPT_DISK, 0, "disk", "VDEV[,KEY=VALUE]",
+      "kind, path, reuse of one disk; repeatable" },
     { OPT_COMPRESS, 0, "compress", NULL,
       "compress the memory image with zstd" },
     { OPT_PAUSED, 0, "paused", NULL,
@@ -142,6 +143,7 @@ static int create_set(void *user, int id, const char *value,
     case OPT_NAME:        o->name = value; break;
     case OPT_LIVE:        o->live = true; break;
     case OPT_INTERNAL:    o->internal = true; break;
+    case OPT_EXTERNAL:    o->external = true; break;
     case OPT_PATH:        o->path = value; break;
     case OPT_DISK_ONLY:   o->disk_only = true; break;
     case OPT_QUIESCE:     o->quiesce = true; break;
@@ -160,8 +162,10 @@ void xl_create_options_free(struct xl_create_options *o)
 {
     int i;
 
-    for (i = 0; i < o->num_disks; i++)
+    for (i = 0; i < o->num_disks; i++) {
         free(o->disks[i].vdev);
+        free(o->disks[i].path);
+    }
     free(o->disks);
     o->disks = NULL;
     o->num_disks = 0;
@@ -200,6 +204,9 @@ int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
     if (!status && !*help)
         status = exclude(problem, out->path, "path",
                          out->disk_only, "disk-only");
+    if (!status && !*help)
+        status = exclude(problem, out->internal, "internal",
+                         out->external, "external");
     if (!status && !*help)
         status = check_quiesce(out, problem);
     if (!status && !*help)

@@ -67,16 +67,18 @@ int xl_parse(const struct xl_grammar *grammar, int argc, char **argv,
 struct xl_disk_spec {
     char *vdev;
     int kind;
+    char *path;                 /* of the overlay; NULL: none given */
+    bool reuse;                 /* it is there already */
 };
 
-/* VDEV[,kind=any|none|internal] */
+/* VDEV[,kind=KIND][,path=PATH][,format=qcow2][,reuse=yes|no] */
 int xl_disk_spec_parse(const char *text, struct xl_disk_spec *out,
                        struct xl_problem *problem);
 
 struct xl_create_options {
     const char *domain, *name, *description, *path;
     bool live, compress, disk_only, quiesce, allow_unquiesced;
-    bool internal, paused, wait, json;
+    bool internal, external, paused, wait, json;
     struct xl_disk_spec *disks;
     int num_disks;
 };

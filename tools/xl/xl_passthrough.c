@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "xl_exit.h"
+#include <xlu_snapshot.h>
+
 #include "xl_passthrough.h"
 #include "xl_text.h"
 
@@ -109,6 +111,40 @@ char *xl_system_path(const char *path)
     return found ? found : from_versions();
 }
 
+/* Subcommands of xl that open the disks of a domain that is off. */
+static bool starts_a_domain(char **argv)
+{
+    static const char *const starters[] = { "create", "restore",
+                                            "migrate-receive" };
+    size_t i;
+
+    while (*++argv && **argv == '-')
+        ;
+    for (i = 0; *argv && i < sizeof(starters) / sizeof(starters[0]); i++)
+        if (!strcmp(*argv, starters[i]))
+            return true;
+    return false;
+}
+
+/* Files that an external snapshot has moved get their own names again. A
+ * failure is told; whether the domain can start without is xl's to find. */
+static void put_names_right(void)
+{
+    xentoollog_logger *lg;
+    libxl_ctx *ctx = NULL;
+
+    if (geteuid() != 0 || !xlu_snapshot_names_wrong(NULL))
+        return;
+    lg = (xentoollog_logger *)
+        xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
+    if (lg && !libxl_ctx_alloc(&ctx, LIBXL_VERSION, 0, lg)) {
+        xlu_snapshot_names_put_right(ctx, lg, NULL);
+        libxl_ctx_free(ctx);
+    }
+    if (lg)
+        xtl_logger_destroy(lg);
+}
+
 int xl_passthrough(char **argv)
 {
     char *path = xl_system_path(getenv("PATH"));
@@ -120,6 +156,8 @@ int xl_passthrough(char **argv)
               "for this command\n", stderr);
         return XL_EXIT_FAILED;
     }
+    if (starts_a_domain(argv))
+        put_names_right();
     /* Called by our own name: xl prints argv[0] in its messages. */
     slash = strrchr(argv[0], '/');
     if (strcmp(slash ? slash + 1 : argv[0], name) != 0)

@@ -47,6 +47,8 @@ static int choose_driver(struct libxlss__op *op, struct libxlss__disk *disk)
     if (disk->kind == LIBXL_DISK_SNAPSHOT_KIND_NONE)
         return 0;
     if (disk->kind != LIBXL_DISK_SNAPSHOT_KIND_ANY) {
+        if (disk->snap.kind != disk->kind)
+            libxl_disk_snapshot_init_kind(&disk->snap, disk->kind);
         disk->driver = driver_of(disk->kind);
         if (!disk->driver) {
             LOG_ERROR(op, "disk %s: this version has no %s snapshots",
@@ -182,6 +184,8 @@ int libxlss__disks_choose(struct libxlss__op *op,
         disk = add_disk(op, dev);
         disk->attached = true;
         disk->kind = asked ? asked->kind : LIBXL_DISK_SNAPSHOT_KIND_ANY;
+        if (disk->kind == LIBXL_DISK_SNAPSHOT_KIND_ANY)
+            disk->kind = args->kind;
         if (asked)
             libxl_disk_snapshot_copy(op->ctx, &disk->snap, asked);
         disk->name = libxlss__strdup(op, asked && asked->name ? asked->name
