@@ -202,7 +202,7 @@ guest_mark $dom
 check "snapshot-revert" xl snapshot-revert $dom quiet
 check "makes a new domain" test "$(domid $dom)" -gt "$old"
 check "which boots from its disks" wait_for 60 booted
-check "and ticks" guest_wait_ticks $dom 2
+check "and ticks on" wait_for 60 guest_back_at $dom
 check "the safety point is gone" \
     sh -c "! qemu-img info -U -f qcow2 $image | grep safety"
 check "its filesystem and agent are up" ready
@@ -264,7 +264,7 @@ check "hvm: the guest is right" guest_check $dom
 guest_mark $dom
 check "hvm: snapshot-revert" xl snapshot-revert $dom quiet
 check "hvm: boots from its disks" wait_for 120 booted
-check "hvm: and ticks" guest_wait_ticks $dom 2
+check "hvm: and ticks on" wait_for 60 guest_back_at $dom
 guest_destroy $dom
 clean_images "hvm: the images are clean" $dom
 sed -i 's/id=pflash1/id=tpm0/' "$(guest_cfg $dom)"
