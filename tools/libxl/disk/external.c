@@ -236,6 +236,33 @@ static int make(struct libxlss__op *op, struct libxlss__disk *disk,
     return rc;
 }
 
+/* The node goes on with the same file under another name. */
+static int reopen_on(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                     struct libxlss__disk *disk, const char *node,
+                     const char *file_node)
+{
+    struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
+    struct libxlss__node_options o = options_of(disk);
+    struct libxlss__node *backing = NULL;
+    struct libxlss__qcow2 q;
+    int rc;
+
+    rc = libxlss__qcow2_read(op, external(disk).base_path, &q);
+    if (!rc && q.backing_path)
+        rc = libxlss__graph_read(qmp, graph);
+    if (!rc && q.backing_path)
+        backing = libxlss__graph_format_node(graph, q.backing_path);
+    if (!rc && q.backing && !backing) {
+        LOG_ERROR(op, "disk %s: QEMU has no node for %s, which %s is based "
+                  "on", disk->vdev, q.backing, external(disk).base_path);
+        rc = ERROR_FAIL;
+    }
+    if (rc)
+        return rc;
+    return libxlss__qmp_reopen_on(qmp, node, file_node,
+                                  backing ? backing->name : NULL, &o);
+}
+
 /* The base goes on under its new name, the overlay takes the old one. */
 static int swap_names(struct libxlss__op *op, struct libxlss__qmp *qmp,
                       struct libxlss__disk *disk,
@@ -246,7 +273,7 @@ static int swap_names(struct libxlss__op *op, struct libxlss__qmp *qmp,
 
     rc = libxlss__qmp_add_file(qmp, file, external(disk).base_path, o);
     if (!rc)
-        rc = libxlss__qmp_reopen_on(qmp, disk->writer.node->name, file, o);
+        rc = reopen_on(op, qmp, disk, disk->writer.node->name, file);
     if (!rc)
         rc = libxlss__file_rename(op, overlay_at(op, disk), disk->settled);
     return rc;
@@ -335,7 +362,7 @@ static int back_in_place(struct libxlss__op *op, struct libxlss__qmp *qmp,
     if (!rc)
         rc = libxlss__qmp_add_file(qmp, file, disk->settled, &o);
     if (!rc)
-        rc = libxlss__qmp_reopen_on(qmp, root->name, file, &o);
+        rc = reopen_on(op, qmp, disk, root->name, file);
     return rc;
 }
 
@@ -401,7 +428,7 @@ static int forget_base(struct libxlss__op *op, struct libxlss__disk *disk)
                  num ? overlays[0] : "another snapshot");
         return 0;
     }
-    stays = libxlss__same_file(base, disk->settled);
+    stays = moves(op, disk) && libxlss__same_file(base, disk->settled);
     /* No name of an immutable file can be removed. */
     libxlss__file_set_immutable(op, base, false);
     rc = libxlss__name_drop_lives(op, disk->settled, base);
@@ -521,6 +548,7 @@ static int drop(struct libxlss__op *op, struct libxlss__disk *disk,
                 const char *name)
 {
     const char *base = external(disk).base_path;
+    int rc;
 
     (void)name;
     if (!base)
@@ -531,6 +559,11 @@ static int drop(struct libxlss__op *op, struct libxlss__disk *disk,
                      disk->vdev, base);
         return 0;
     }
+    /* Never the guest's file: what was on its way to a name. */
+    rc = libxlss__file_unlink(op, libxlss__printf(op, "%s.xlss-new",
+                                                  disk->settled));
+    if (rc)
+        return rc;
     return online(op, disk) ? drop_online(op, disk) : drop_offline(op, disk);
 }
 

@@ -97,7 +97,7 @@ int libxlss__qmp_add_file(struct libxlss__qmp *qmp, const char *node,
 }
 
 int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
-                           const char *file_node,
+                           const char *file_node, const char *backing_node,
                            const struct libxlss__node_options *o)
 {
     yajl_gen g = begin();
@@ -108,6 +108,8 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
     json_put_string(g, "driver", "qcow2");
     json_put_string(g, "node-name", node);
     json_put_string(g, "file", file_node);
+    if (backing_node)
+        json_put_string(g, "backing", backing_node);
     put_cache(g, o);
     yajl_gen_map_close(g);
     yajl_gen_array_close(g);

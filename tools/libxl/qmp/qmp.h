@@ -108,10 +108,11 @@ int libxlss__qmp_add_overlay(struct libxlss__qmp *qmp, const char *node,
 int libxlss__qmp_add_file(struct libxlss__qmp *qmp, const char *node,
                           const char *path,
                           const struct libxlss__node_options *o);
-/* The qcow2 node goes on with another node for its file. QEMU 10 only: 7.2
+/* The qcow2 node goes on with another node for its file; its backing node
+ * (NULL: it has none) has to be said again. QEMU 10 only: 7.2
  * aborts where the disk is xen-block's. */
 int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
-                           const char *file_node,
+                           const char *file_node, const char *backing_node,
                            const struct libxlss__node_options *o);
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
 
