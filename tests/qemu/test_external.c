@@ -558,6 +558,32 @@ static void test_base_that_must_stay(void **state)
     end();
 }
 
+/* Somebody else made an overlay: libxl learns of it. */
+static void test_chain_changed(void **state)
+{
+    char text[600], path[192];
+
+    (void)state;
+    make_external(1);
+    snprintf(path, sizeof(path), "%s/theirs.qcow2", bed.dir);
+    snprintf(text, sizeof(text), "{\"node-name\":\"xvda-qcow2\","
+             "\"snapshot-file\":\"%s\",\"format\":\"qcow2\","
+             "\"snapshot-node-name\":\"xvda-theirs\"}", path);
+    assert_int_equal(libxl_domain_disk_chain_changed(ctx, fake.domid, "xvda",
+                                                     &how), 0);
+    assert_string_equal(bed.path[0], first[0]);
+    assert_int_equal(bed_qmp("blockdev-snapshot-sync", text), 0);
+    assert_int_equal(libxl_domain_disk_chain_changed(ctx, fake.domid, "xvda",
+                                                     &how), 0);
+    assert_string_equal(bed.path[0], path);
+    assert_int_equal(libxl_domain_disk_chain_changed(ctx, fake.domid, "xvdq",
+                                                     &how), ERROR_NOTFOUND);
+    write_disks(2);
+    turn_off();
+    expect_disks(2);
+    end();
+}
+
 /* The restore fails: back at the safety point. */
 static void test_goes_back(void **state)
 {
@@ -771,6 +797,7 @@ int main(void)
         cmocka_unit_test(test_stored_configuration),
         cmocka_unit_test(test_mixed_kinds),
         cmocka_unit_test(test_base_that_must_stay),
+        cmocka_unit_test(test_chain_changed),
         cmocka_unit_test(test_goes_back),
         cmocka_unit_test(test_fail_create_before),
         cmocka_unit_test(test_fail_create_after),

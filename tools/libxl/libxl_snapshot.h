@@ -249,6 +249,17 @@ int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
                                       const libxl_snapshot_how *how);
 
 /*
+ * To be called by who has changed a disk's chain in QEMU by other means (an
+ * overlay made or merged by QMP): looks at what file the guest writes to now,
+ * and tells libxl, wherever it remembers a path (see `xl list -l`; a save, a
+ * restart and a migration then use that file). Nothing to do is no error.
+ * ERROR_NOTFOUND: no such disk. NO_QEMU, NOT_POSSIBLE, BUSY.
+ */
+int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
+                                    const char *vdev,
+                                    const libxl_snapshot_how *how);
+
+/*
  * The PATH of a disk that a domain has at `path` (PATH.liveN, or PATH
  * itself), which is where it is found once the domain is off. malloc'ed;
  * NULL only if libxl or xenstore can't be reached.
