@@ -48,6 +48,13 @@ guest_back_at()
              }' | grep .
 }
 
+# After a revert: it counts on from where it went back to. Its old self may
+# have printed something behind the mark.
+guest_goes_on()
+{
+    wait_for "$lab_tick_timeout" guest_back_at "$1" && guest_wait_ticks "$1" 2
+}
+
 uuid_of()
 {
     xenstore-read "$(xenstore-read "/local/domain/$(domid "$1")/vm")/uuid"

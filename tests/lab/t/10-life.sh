@@ -29,7 +29,7 @@ life()
         guest_mark "$name"
         check "$type: snapshot-revert, $round" \
             xl snapshot-revert "$name" s1 || { show_logs "$name"; return 0; }
-        check "$type: ticks on, $round" guest_wait_ticks "$name" 2
+        check "$type: ticks on, $round" guest_goes_on "$name"
         first=$(guest_back_at "$name")
         [ "$first" -ge "$tick" ] && [ "$first" -le "$after" ] &&
             ok "$type: from the snapshot's tick, $round" ||

@@ -28,7 +28,7 @@ check "snapshot-create" xl snapshot-create -n s1 $name
 restarts "after snapshot-create"
 guest_mark $name
 check "snapshot-revert" xl snapshot-revert $name s1
-check "ticks on" guest_wait_ticks $name 3
+check "ticks on" guest_goes_on $name
 check "memory and disk agree" guest_check $name
 restarts "after snapshot-revert"
 check "another snapshot of the restarted guest" \
@@ -76,7 +76,7 @@ check_status 1 "a guest that hangs can't be snapshotted" \
 going "the guest that hangs is left running" $name
 guest_mark $name
 check "but reverted" xl snapshot-revert --no-safety $name s1
-check "to where it ticks" guest_wait_ticks $name 3
+check "to where it ticks" guest_goes_on $name
 check "with memory and disk in agreement" guest_check $name
 
 xl snapshot-delete $name s2

@@ -39,7 +39,7 @@ reverted()
     guest_mark "$2"
     check "$1: snapshot-revert" xl snapshot-revert "$2" "$3" ||
         { show_logs "$2"; return 1; }
-    check "$1: ticks on" guest_wait_ticks "$2" 2
+    check "$1: ticks on" guest_goes_on "$2"
     first=$(guest_back_at "$2")
     [ "$first" -ge "$4" ] && [ "$first" -le "$5" ] &&
         ok "$1: from the snapshot's tick" ||

@@ -44,7 +44,7 @@ create_and_revert()
     check "$what: snapshot-revert" \
         xl snapshot-revert --no-safety "$name" "$snapshot" ||
         { show_logs "$name"; return 1; }
-    check "$what: ticks on" guest_wait_ticks "$name" 2
+    check "$what: ticks on" guest_goes_on "$name"
     first=$(guest_back_at "$name")
     [ "${first:-0}" -gt "$before" ] && [ "$first" -le $((after + 3)) ] &&
         ok "$what: from a tick of the time of the snapshot" ||

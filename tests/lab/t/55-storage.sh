@@ -76,7 +76,7 @@ round()
     guest_mark "$name"
     check "$label: snapshot-revert" xl -vvv snapshot-revert "$name" s1 ||
         { show_logs "$name"; return 1; }
-    check "$label: ticks on" guest_wait_ticks "$name" 2 || return 1
+    check "$label: ticks on" guest_goes_on "$name" || return 1
     first=$(guest_back_at "$name")
     [ "$first" -ge "$tick" ] && [ "$first" -le "$taken_by" ] &&
         ok "$label: from the snapshot's tick" ||

@@ -28,7 +28,7 @@ guest_wait_ticks $name 2
 guest_mark $name
 check "snapshot-revert" xl snapshot-revert $name s1 ||
     { show_logs $name; return 0; }
-check "ticks on" guest_wait_ticks $name 1
+check "ticks on" guest_goes_on $name
 first=$(guest_back_at $name)
 [ "$first" -ge "$tick" ] && [ "$first" -le "$after" ] &&
     ok "from the snapshot's tick" ||

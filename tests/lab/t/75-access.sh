@@ -123,7 +123,7 @@ check "--deep" xl snapshot-check --deep $name
 guest_wait_ticks $name 3
 guest_mark $name
 check "what was made again can be reverted to" xl snapshot-revert $name s1
-check "it ticks" guest_wait_ticks $name 3
+check "it ticks" guest_goes_on $name
 check "and is right" guest_check $name
 
 # ---- off

@@ -71,7 +71,7 @@ check "pv: on_reboot=restart after snapshot-create" \
 
 guest_mark $name
 check "pv: snapshot-revert" xl snapshot-revert $name s1
-check "pv: ticks on" guest_wait_ticks $name 2
+check "pv: ticks on" guest_goes_on $name
 check "pv: memory and disk agree" guest_check $name
 looked_after "pv: our monitor looks after it" "ours"
 old=$(domid $name)
@@ -109,7 +109,7 @@ check_equal "hvm-nopv: no image is left inactive" "" "$(inactive_nodes $name)"
 check "hvm-nopv: runs on" guest_wait_ticks $name 2
 guest_mark $name
 check "hvm-nopv: snapshot-revert" xl snapshot-revert $name s1
-check "hvm-nopv: ticks on" guest_wait_ticks $name 2
+check "hvm-nopv: ticks on" guest_goes_on $name
 check "hvm-nopv: memory and disk agree" guest_check $name
 check "hvm-nopv: snapshot-delete" xl snapshot-delete $name s1
 check_equal "hvm-nopv: still none is inactive" "" "$(inactive_nodes $name)"
