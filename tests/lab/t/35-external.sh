@@ -52,7 +52,9 @@ life()
 {
     local type=$1 name=e-$1 t1 a1 image
 
-    check "$type: boots" guest_create "$name" "$type" 128M || return 0
+    # Snapshots belong to the UUID.
+    check "$type: boots" guest_create "$name" "$type" \
+        -x "uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" 128M || return 0
     image=$lab_images/$name-xvda.qcow2
     taken "$type, e1" "$name" -e -n e1 || return 0
     t1=$tick a1=$after
@@ -103,7 +105,8 @@ life pv
 life hvm
 
 # The tripwire, and the names put right by our own xl create.
-need "a guest" guest_create trip pv 64M
+need "a guest" guest_create trip pv \
+    -x "uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" 64M
 image=$lab_images/trip-xvda.qcow2
 taken "tripwire" trip -e -n e1
 guest_wait_ticks trip 2

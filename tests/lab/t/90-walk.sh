@@ -66,7 +66,8 @@ started_from()
     guest_cfg $name
 }
 
-need "a guest with three disks" guest_create $name pv 128M 64M 64M:raw
+need "a guest with three disks" guest_create $name pv \
+    -x "uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" 128M 64M 64M:raw
 # Raw from the beginning on is a path of its own: one that moves once.
 need "a first snapshot" xl snapshot-create -n s0 $name
 for n in $(seq "$steps"); do
