@@ -130,8 +130,10 @@ check "the image is clean" qemu-img check -q -f qcow2 "$image"
 check_equal "nothing else is left" "$image" \
     "$(ls "$lab_images"/trip* | grep -v '[.]live')"
 
-# A raw disk moves.
-need "a guest with a raw disk" guest_create raw pv 64M:raw
+# A raw disk moves. (By itself xl gives it to blkback, which has no overlays.)
+qemu-img create -q -f raw "$lab_images/raw-xvda.raw" 64M
+need "a guest with a raw disk" guest_create raw pv \
+    "format=raw,vdev=xvda,access=rw,backendtype=qdisk,target=$lab_images/raw-xvda.raw"
 taken "raw" raw -n e1
 check_equal "raw: it has moved" "$lab_images/raw-xvda.raw.e1.qcow2" \
     "$(disk_path raw)"

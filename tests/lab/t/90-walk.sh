@@ -61,13 +61,15 @@ started_from()
     path=$(ls -t "$lab_images/$name-xvdc.raw"*qcow2 2> /dev/null |
         head -n 1)
     [ -z "$path" ] ||
-        sed -i "s|format=raw,vdev=xvdc,access=rw,target=[^\"]*|format=qcow2,vdev=xvdc,access=rw,target=$path|" \
+        sed -i "s|format=raw,vdev=xvdc|format=qcow2,vdev=xvdc|; s|target=$lab_images/$name-xvdc[^\"]*|target=$path|" \
             "$(guest_cfg $name)"
     guest_cfg $name
 }
 
+qemu-img create -q -f raw "$lab_images/$name-xvdc.raw" 64M
 need "a guest with three disks" guest_create $name pv \
-    -x "uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" 128M 64M 64M:raw
+    -x "uuid = \"$(cat /proc/sys/kernel/random/uuid)\"" 128M 64M \
+    "format=raw,vdev=xvdc,access=rw,backendtype=qdisk,target=$lab_images/$name-xvdc.raw"
 # Raw from the beginning on is a path of its own: one that moves once.
 need "a first snapshot" xl snapshot-create -n s0 $name
 for n in $(seq "$steps"); do
