@@ -12,6 +12,10 @@ boot_dom0_args="console=hvc0 quiet mitigations=off"
 boot_cpus=${LAB_CPUS:-1}
 boot_pid=
 boot_timed_out=
+# A host without a pulse for so long is one that emulation has killed: now and
+# then it loses the global interrupt flag, and no interrupt comes any more.
+boot_pulse_limit=90
+boot_hung=
 
 # kvm only where a guest's guest can be a virtual machine too.
 boot_accel()
@@ -70,11 +74,19 @@ boot_is_running()
     [ -n "$boot_pid" ] && kill -0 "$boot_pid" 2>/dev/null
 }
 
+# What the host has used of a processor, in clock ticks.  It always uses some.
+boot_pulse()
+{
+    awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$boot_pid/stat" \
+        2>/dev/null || echo 0
+}
+
 # Runs the host without a terminal; prints what the scripts print, as it
-# comes.  Sets boot_timed_out if it had to be stopped.
+# comes.  Sets boot_timed_out if it had to be stopped, boot_hung if it hung.
 boot_quietly()
 {
     local image=$1 run=$2 results=$3 limit=$4 tail_pid
+    local pulse=0 beat=0 now
 
     boot_make_command "$image" "$run" "$results"
     : > "$results/stream"
@@ -85,9 +97,18 @@ boot_quietly()
     tail -n +1 -s 0.2 -f --pid="$boot_pid" "$results/stream" &
     tail_pid=$!
     SECONDS=0
+    boot_hung=
     while boot_is_running; do
         if [ "$SECONDS" -ge "$limit" ]; then
             boot_timed_out="after $limit s"
+            kill -KILL "$boot_pid" 2>/dev/null || true
+            break
+        fi
+        now=$(boot_pulse)
+        if [ "$now" -gt $((pulse + 2)) ]; then
+            pulse=$now beat=$SECONDS
+        elif [ $((SECONDS - beat)) -ge "$boot_pulse_limit" ]; then
+            boot_hung=yes
             kill -KILL "$boot_pid" 2>/dev/null || true
             break
         fi

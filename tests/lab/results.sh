@@ -23,6 +23,37 @@ results_folder()
     ln -sfn "$results" "$base/latest"
 }
 
+# The host hung: what its scripts said before the one that was cut off stays,
+# and only that one and those after it are run again.
+results_restart()
+{
+    local results=$1 run=$2 script name cut
+
+    cut=$(grep -n '^# [0-9][^ ]*[.]sh$' "$results/stream" | tail -n 1 |
+        cut -d: -f1)
+    head -n "$((${cut:-1} - 1))" "$results/stream" >> "$results/stream.kept"
+    for script in "$run"/share/scripts/*; do
+        name=$(basename "$script")
+        if grep -qs "^ended $name " "$results/status"; then
+            rm -f "$script"
+        fi
+    done
+    cat "$results/status" >> "$results/status.kept" 2>/dev/null || true
+    rm -f "$results/status"
+}
+
+# Puts both parts together.
+results_join()
+{
+    local results=$1 part
+
+    for part in stream status; do
+        [ -e "$results/$part.kept" ] || continue
+        cat "$results/$part" >> "$results/$part.kept" 2>/dev/null || true
+        mv "$results/$part.kept" "$results/$part"
+    done
+}
+
 results_tail()
 {
     [ -s "$1" ] || return 0
