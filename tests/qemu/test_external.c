@@ -558,6 +558,43 @@ static void test_base_that_must_stay(void **state)
     end();
 }
 
+/* ... until the last of these is gone, wherever its image is by then. */
+static void test_base_goes_with_the_last(void **state)
+{
+    libxl_domain_snapshot_args in, ex2;
+    char frozen[256], *keep = frozen;
+    uint32_t domid;
+
+    (void)state;
+    make_external(1);
+    libxl_domain_snapshot_args_init(&in);
+    libxl_domain_snapshot_args_init(&ex2);
+    assert_int_equal(external("e1", &args), 0);
+    write_disks(2);
+    assert_int_equal(create_kind("i1", &in, LIBXL_DISK_SNAPSHOT_KIND_INTERNAL,
+                                 NULL), 0);
+    write_disks(3);
+    assert_int_equal(external("e2", &ex2), 0);
+    snprintf(frozen, sizeof(frozen), "%s.e2", first[0]);
+    in.disks[0].u.internal.internal_path = strdup(frozen);
+    assert_int_equal(revert(&args, fd, NULL, &domid), 0);
+    args.keep = ex2.keep = &keep;
+    args.num_keep = ex2.num_keep = 1;
+    assert_int_equal(delete(&ex2), 0);
+    assert_int_equal(delete(&args), 0);
+    args.keep = ex2.keep = NULL;
+    args.num_keep = ex2.num_keep = 0;
+    assert_true(exists("%s.e1", first[0]));
+    turn_off();
+    assert_int_equal(delete(&in), 0);
+    assert_false(exists("%s.e2", first[0]));
+    assert_false(exists("%s.e1", first[0]));
+    expect_disks(1);
+    libxl_domain_snapshot_args_dispose(&in);
+    libxl_domain_snapshot_args_dispose(&ex2);
+    end();
+}
+
 /* Somebody else made an overlay: libxl learns of it. */
 static void test_chain_changed(void **state)
 {
@@ -797,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_stored_configuration),
         cmocka_unit_test(test_mixed_kinds),
         cmocka_unit_test(test_base_that_must_stay),
+        cmocka_unit_test(test_base_goes_with_the_last),
         cmocka_unit_test(test_chain_changed),
         cmocka_unit_test(test_goes_back),
         cmocka_unit_test(test_fail_create_before),

@@ -196,6 +196,12 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
                              const char *overlay);
 
 /* external.c */
+/*
+ * Removes a file that nothing needs, and then what it was based on, as far
+ * down as that is a base of this disk's that nothing else needs either.
+ */
+int libxlss__forget_file(struct libxlss__op *op, struct libxlss__disk *disk,
+                         const char *path);
 /* Where PATH still is the base of its external snapshot: it becomes another
  * name of the guest's file, disk->guest_file. */
 int libxlss__release_name(struct libxlss__op *op,

@@ -225,6 +225,8 @@ static int make(struct libxlss__op *op, struct libxlss__disk *disk,
     (void)name;
     path = overlay_at(op, disk);
     rc = libxlss__file_link(op, disk->path, base);
+    if (!rc)
+        libxlss__file_mark_base(op, base);
     if (!rc && external(disk).external_reuse)
         return libxlss__image_rename_backing(
             op, path, libxlss__path_from(op, path, base), format_word(disk));
@@ -413,6 +415,36 @@ static int drop_uncommitted(struct libxlss__op *op,
     return rc;
 }
 
+/* Kept for snapshots inside an overlay that are gone by now? */
+static bool is_unused_base(struct libxlss__op *op, struct libxlss__disk *disk,
+                           const char *path)
+{
+    size_t len = strlen(disk->settled);
+    char **overlays;
+    int num;
+
+    return !strncmp(path, disk->settled, len) && path[len] == '.' &&
+           libxlss__file_is_marked(path) &&
+           !libxlss__same_file(path, disk->settled) &&
+           !libxlss__is_kept(op, path) &&
+           !libxlss__overlays_of(op, path, &overlays, &num) && !num;
+}
+
+int libxlss__forget_file(struct libxlss__op *op, struct libxlss__disk *disk,
+                         const char *path)
+{
+    struct libxlss__qcow2 q;
+    int rc = libxlss__qcow2_read(op, path, &q);
+
+    if (rc)
+        return rc == ERROR_NOTFOUND ? 0 : rc;
+    libxlss__file_set_immutable(op, path, false);
+    rc = libxlss__file_unlink(op, path);
+    if (rc || !q.backing_path || !is_unused_base(op, disk, q.backing_path))
+        return rc;
+    return libxlss__forget_file(op, disk, q.backing_path);
+}
+
 static int forget_base(struct libxlss__op *op, struct libxlss__disk *disk)
 {
     const char *base = external(disk).base_path;
@@ -433,7 +465,7 @@ static int forget_base(struct libxlss__op *op, struct libxlss__disk *disk)
     libxlss__file_set_immutable(op, base, false);
     rc = libxlss__name_drop_lives(op, disk->settled, base);
     if (!rc)
-        rc = libxlss__file_unlink(op, base);
+        rc = libxlss__forget_file(op, disk, base);
     if (stays) {
         LOG_WARN(op, "disk %s: %s, where it was before the snapshot, is not "
                  "used any more, and stays", disk->vdev, disk->settled);

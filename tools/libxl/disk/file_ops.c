@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -90,6 +91,23 @@ bool libxlss__file_set_immutable(struct libxlss__op *op, const char *path,
     LOG_DEBUG(op, "%s: immutable %s%s", path, immutable ? "on" : "off",
               done ? "" : ": not possible");
     return done;
+}
+
+#define MARK "user.xlss.base"
+
+/* Where there are no such attributes, a base that nothing needs any more may
+ * stay behind; nothing else depends on the mark. */
+void libxlss__file_mark_base(struct libxlss__op *op, const char *path)
+{
+    if (setxattr(path, MARK, "1", 1, 0))
+        LOG_DEBUG(op, "%s can't be marked: %s", path, strerror(errno));
+}
+
+bool libxlss__file_is_marked(const char *path)
+{
+    char value[2];
+
+    return getxattr(path, MARK, value, sizeof(value)) == 1;
 }
 
 /* The name is taken first, so that nobody's file is overwritten. */

@@ -87,6 +87,9 @@ bool libxlss__file_exists(const char *path);
 /* The tripwire. False where the filesystem has no such flag. */
 bool libxlss__file_set_immutable(struct libxlss__op *op, const char *path,
                                  bool immutable);
+/* A mark on the inode: this library has frozen it, and may remove it. */
+void libxlss__file_mark_base(struct libxlss__op *op, const char *path);
+bool libxlss__file_is_marked(const char *path);
 /* A file that qemu-img has made: owner and mode of `like`, on the disk. */
 int libxlss__file_like(struct libxlss__op *op, const char *path,
                        const char *like);

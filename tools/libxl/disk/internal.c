@@ -96,7 +96,7 @@ static int forget_frozen(struct libxlss__op *op, struct libxlss__disk *disk)
         libxlss__is_kept(op, path))
         return 0;
     rc = libxlss__overlays_of(op, path, &overlays, &num);
-    return rc || num ? rc : libxlss__file_unlink(op, path);
+    return rc || num ? rc : libxlss__forget_file(op, disk, path);
 }
 
 static int remove_offline(struct libxlss__op *op, struct libxlss__disk *disk,
