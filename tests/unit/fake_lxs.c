@@ -384,9 +384,9 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
                    libxl_defbool_val(args->quiesce);
     if (fake->running && domid == fake->domid) {
         fake->suspended = fake->stopped = false;
-        if (!libxl_defbool_is_default(args->paused) &&
-            !libxl_defbool_val(args->paused))
-            fake->paused = false;
+        /* As the library: true pauses it again, false lets it run. */
+        if (!libxl_defbool_is_default(args->paused))
+            fake->paused = libxl_defbool_val(args->paused);
     }
     if (intent != LIBXL_SNAPSHOT_INTENT_REVERT) {
         if (!recorded(args))

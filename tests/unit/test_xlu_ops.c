@@ -945,6 +945,7 @@ static void paused_after_crash(void **state)
 
     (void)state;
     for (n = 1; early; n++) {
+        fake->paused = false;
         fake->steps[0] = '\0';
         assert_false(run_to(op_quiesced, 0, n));
         early = !strstr(fake->steps, "prepare");

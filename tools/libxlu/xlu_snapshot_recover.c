@@ -49,7 +49,8 @@ static int recover_disks(recovery *r, libxl_snapshot_intent intent)
     libxl_domain_snapshot_args *args = &r->op.j.args;
 
     if (!same(r) || !touched(r)) {
-        libxl_defbool_set(&args->paused, true);
+        /* Neither: true would pause one that runs. */
+        libxl_defbool_unset(&args->paused);
         libxl_defbool_set(&args->quiesce, false);
     }
     return libxl_domain_snapshot_recover(r->cat->ctx, r->domid, intent, args,
