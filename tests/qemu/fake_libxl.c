@@ -31,6 +31,8 @@ bool fake_fails(const char *call, bool *after)
     snprintf(fake.failed_call, sizeof(fake.failed_call), "%s", call);
     if (fake.fault == FAULT_QEMU_DIES) {
         bed_kill_qemu();
+        fake.snapshots_then = bed_num_snapshots(0);
+        fake.suspended_then = fake.suspended;
         return false;
     }
     *after = fake.fault == FAULT_AFTER;

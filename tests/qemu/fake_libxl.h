@@ -49,6 +49,8 @@ struct fake {
     enum fault fault;
     bool failed;                /* the fault was injected */
     char failed_call[64];
+    int snapshots_then;     /* in the first image, when QEMU was killed */
+    bool suspended_then;
     bool restore_fails;         /* every create_restore does */
 
     const char *channel;        /* the guest agent's socket; NULL: none */

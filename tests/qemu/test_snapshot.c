@@ -574,6 +574,9 @@ static void qemu_dies_in_create(bool hvm)
         assert_int_equal(fake.pauses, 0);
         if (died && rc)
             assert_int_equal(bed_num_snapshots(1), 1);
+        /* What only the dead QEMU knew is in no snapshot taken after. */
+        if (died && !rc)
+            assert_int_equal(fake.snapshots_then, 2);
         bed_stop_qemu();
         assert_true(bed_has_snapshot(0, "s0"));
         /* kill -9 may leak clusters, never more. */
@@ -596,6 +599,42 @@ static void test_qemu_dies_in_live_create(void **state)
     live = true;
     qemu_dies_in_create(true);
     live = false;
+}
+
+/* A safety point with memory is not taken of disks whose QEMU has died. */
+static void test_qemu_dies_in_revert(void **state)
+{
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+    int n, rc, late = 0;
+
+    (void)state;
+    for (n = 1;; n++) {
+        make_bed(2, false, false);
+        assert_int_equal(create("s0", &args, fd), 0);
+        libxl_domain_snapshot_safety_init(&safety);
+        safety.name = strdup("xlss-safety");
+        safety.memory_fd = memory_file("safety");
+        fake.calls = 0;
+        fake.fail_at = n;
+        fake.fault = FAULT_QEMU_DIES;
+        rc = revert(&args, fd, &safety, &domid);
+        fake.fail_at = 0;
+        if (fake.failed && fake.suspended_then && fake.snapshots_then == 1) {
+            late++;
+            assert_int_not_equal(rc, 0);
+            assert_false(fake.suspended);
+        }
+        bed_stop_qemu();
+        assert_true(bed_has_snapshot(0, "s0"));
+        close(safety.memory_fd);
+        libxl_domain_snapshot_safety_dispose(&safety);
+        remove_bed();
+        if (!fake.failed)
+            break;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(late > 0);
 }
 
 /*
@@ -717,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_fail_create_live),
         cmocka_unit_test(test_qemu_dies_in_create),
         cmocka_unit_test(test_qemu_dies_in_live_create),
+        cmocka_unit_test(test_qemu_dies_in_revert),
         cmocka_unit_test(test_fail_revert_before),
         cmocka_unit_test(test_fail_revert_after),
         cmocka_unit_test(test_abort),

@@ -153,6 +153,7 @@ static int take_safety(struct libxlss__op *op, struct revert *v)
     v->safety_start = v->safety->memory_fd >= 0
         ? lseek(v->safety->memory_fd, 0, SEEK_CUR) : 0;
     v->safety->paused = op->was_paused;
+    libxlss__disks_expect_qemu(op);
     rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
     if (!rc)
         rc = safety_freeze(op, v);

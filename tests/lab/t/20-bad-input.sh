@@ -137,10 +137,14 @@ guest_wait_ticks dead 3
 need "its good snapshot" xl snapshot-create -n good dead
 pid=$(qemu_pid dead)
 folder=$catalogue/$(uuid_of dead)
-# Not before: without a QEMU it wouldn't even begin.
-( while [ -z "$(find "$folder" -name '*.mem*' -size +1M ! -name good.mem)" ]
+# Not before the save has begun: without a QEMU create would refuse at once.
+# The helper that writes the memory is held, so that it isn't too late either.
+( until helper=$(pgrep -f libxl-save-helper | head -n 1) && [ -n "$helper" ] &&
+      kill -STOP "$helper"
   do :; done
-  kill -9 "$pid" ) 2>/dev/null &
+  kill -9 "$pid"
+  while [ -e "/proc/$pid" ]; do sleep 0.1; done
+  kill -CONT "$helper" ) 2> /dev/null &
 refused 1 "QEMU killed during create" "QEMU" xl snapshot-create -n new dead
 wait
 check_equal "QEMU killed: the guest is not stopped" "" \

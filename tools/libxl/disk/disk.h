@@ -150,6 +150,8 @@ int libxlss__disks_find(struct libxlss__qmp *qmp);
 /* disk_set.c: all disks of the operation at once; name NULL stands for each
  * disk's own. */
 int libxlss__disks_need_qemu(struct libxlss__op *op);
+/* If one is there now, its death fails what is taken from here on. */
+void libxlss__disks_expect_qemu(struct libxlss__op *op);
 int libxlss__disks_plan(struct libxlss__op *op);
 /* The snapshot's own: with the guest running, before and after. */
 int libxlss__disks_prepare(struct libxlss__op *op);

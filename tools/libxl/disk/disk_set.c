@@ -72,8 +72,11 @@ static int check_free(struct libxlss__op *op, const char *name)
     return rc;
 }
 
-/* A domain that runs has its disks in a QEMU; without one nothing is known
- * of their state. */
+/*
+ * A domain that runs has its disks in a QEMU; without one nothing is known
+ * of their state. With one that dies from here on neither: what it had not
+ * written yet is lost, and the guest's memory takes it for written.
+ */
 int libxlss__disks_need_qemu(struct libxlss__op *op)
 {
     int i;
@@ -86,7 +89,13 @@ int libxlss__disks_need_qemu(struct libxlss__op *op)
                       "be found", op->disks[i].vdev, op->disks[i].path);
             return XLSS(NO_QEMU);
         }
+    op->had_qemu = true;
     return 0;
+}
+
+void libxlss__disks_expect_qemu(struct libxlss__op *op)
+{
+    op->had_qemu = any_online(op);
 }
 
 /* Runs a driver's function on each disk, in a QMP session if any is there. */
@@ -218,6 +227,23 @@ static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
     return libxlss__transaction_run(qmp, &t);
 }
 
+/* ... or had, and must not be taken without it. */
+static bool held_by_qemu(struct libxlss__op *op,
+                         const struct libxlss__disk *disk)
+{
+    return online(op, disk) || (op->had_qemu && libxlss__disk_in_qemu(disk));
+}
+
+static bool any_held_by_qemu(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && held_by_qemu(op, &op->disks[i]))
+            return true;
+    return false;
+}
+
 static int take_offline(struct libxlss__op *op, const char *name)
 {
     int i, rc = 0;
@@ -226,7 +252,7 @@ static int take_offline(struct libxlss__op *op, const char *name)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (!disk->driver || !disk->driver->take_offline ||
-            online(op, disk) || is_own_safety(disk, name))
+            held_by_qemu(op, disk) || is_own_safety(disk, name))
             continue;
         disk->taken = true;
         rc = disk->driver->take_offline(op, disk, named(disk, name));
@@ -236,15 +262,15 @@ static int take_offline(struct libxlss__op *op, const char *name)
 
 int libxlss__disks_take(struct libxlss__op *op, const char *name)
 {
+    bool sent = false, window = needs_window(op) || any_held_by_qemu(op);
     struct libxlss__window w;
-    bool sent = false;
     int rc, rc2;
 
     /* Disks that no QEMU has open first: their undo is trivial. */
     rc = take_offline(op, name);
-    if (!rc && !needs_window(op))
+    if (!rc && !window)
         rc = take_instant(op, name);
-    if (rc || !needs_window(op))
+    if (rc || !window)
         return rc;
     rc = libxlss__window_open(op, &w);
     if (rc)
