@@ -120,6 +120,38 @@ static void off(void **state)
     check_found(FAKE_NAME, 5);
 }
 
+static bool kept(const char *name)
+{
+    char uuid[37] = "";
+    bool found = xlu_snapshot_uuid_of_name(fake_ctx(), fake_logger(), root,
+                                           name, uuid);
+
+    assert_string_equal(uuid, found ? FAKE_UUID : "");
+    return found;
+}
+
+/* Who makes a domain of that name anew gives it the UUID of its snapshots. */
+static void uuid_of_name(void **state)
+{
+    static const char owner[] = "{\"name\":\"web1\",\"uuid\":\"x\"}";
+
+    (void)state;
+    fake->running = false;
+    assert_false(xlu_snapshot_any(root));
+    assert_false(kept(FAKE_NAME));
+    put(FAKE_UUID, "domain.json", owner, strlen(owner));
+    assert_true(xlu_snapshot_any(root));
+    assert_true(kept(FAKE_NAME));
+    assert_false(kept("web2"));
+    assert_false(kept(FAKE_UUID));
+    fake->running = true;
+    assert_false(kept(FAKE_NAME));
+    fake->running = false;
+    put(OTHER_UUID, "domain.json", owner, strlen(owner));
+    assert_false(kept(FAKE_NAME));
+    assert_false(xlu_snapshot_any("/nonexistent"));
+}
+
 static int open_as(int flags, xlu_snapshot_catalogue **out)
 {
     xlu_snapshot_domain d = { .domid = 5, .name = (char *)FAKE_NAME,
@@ -305,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(running),
         TEST(off),
+        TEST(uuid_of_name),
         TEST(reading_makes_nothing),
         TEST(folders_are_private),
         TEST(waits),

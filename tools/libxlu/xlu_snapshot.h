@@ -216,6 +216,17 @@ int xlu_snapshot_domains(libxl_ctx *ctx, xentoollog_logger *lg,
 int xlu_snapshot_recover(xlu_snapshot_catalogue *cat,
                          const libxl_snapshot_how *how, char **what_out);
 
+/* Has any domain a catalogue? False too where it can't be read. */
+bool xlu_snapshot_any(const char *root);
+
+/*
+ * The UUID under which the one domain of that name has snapshots that is off
+ * now. False, and a sentence, if there are several; false if there is none.
+ */
+bool xlu_snapshot_uuid_of_name(libxl_ctx *ctx, xentoollog_logger *lg,
+                               const char *root, const char *name,
+                               char uuid_out[37]);
+
 /*
  * Disks of domains that are off, whose external snapshots were taken on
  * QEMU 7.2: their files get the names that configurations have. To be called

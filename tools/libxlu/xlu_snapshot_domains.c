@@ -38,3 +38,16 @@ int xlu_snapshot_domains(libxl_ctx *ctx, xentoollog_logger *lg,
     *num_out = num;
     return rc;
 }
+
+bool xlu_snapshot_any(const char *root)
+{
+    DIR *dir = opendir(root ? root : XLU_SNAPSHOT_ROOT);
+    struct dirent *de;
+    bool any = false;
+
+    while (dir && !any && (de = readdir(dir)))
+        any = xluss__uuid_valid(de->d_name);
+    if (dir)
+        closedir(dir);
+    return any;
+}

@@ -199,6 +199,30 @@ int xlu_snapshot_find_domain(libxl_ctx *ctx, xentoollog_logger *lg,
     return rc;
 }
 
+bool xlu_snapshot_uuid_of_name(libxl_ctx *ctx, xentoollog_logger *lg,
+                               const char *root, const char *name,
+                               char uuid_out[37])
+{
+    xluss__dir top = { .fd = -1 };
+    xlu_snapshot_domain found;
+    uint32_t domid;
+    bool off;
+
+    memset(&found, 0, sizeof(found));
+    /* A name like a UUID would find that one, of any name. */
+    if (xluss__uuid_valid(name) ||
+        xluss__dir_open(lg, root ? root : XLU_SNAPSHOT_ROOT, false, &top))
+        return false;
+    off = !find_catalogued(ctx, lg, &top, name, &found) &&
+          xluss__domain_by_uuid(ctx, found.uuid, &domid, NULL) ==
+              ERROR_DOMAIN_NOTFOUND;
+    if (off)
+        snprintf(uuid_out, 37, "%s", found.uuid);
+    xlu_snapshot_domain_dispose(&found);
+    xluss__dir_close(&top);
+    return off;
+}
+
 /* Whoever reads it starts the domain, which is off then. */
 static int settle_disks(xlu_snapshot_catalogue *cat,
                         libxl_domain_config *config)

@@ -13,6 +13,7 @@
 #include "xl_exit.h"
 #include <xlu_snapshot.h>
 
+#include "xl_create_uuid.h"
 #include "xl_passthrough.h"
 #include "xl_text.h"
 
@@ -111,38 +112,72 @@ char *xl_system_path(const char *path)
     return found ? found : from_versions();
 }
 
-/* Subcommands of xl that open the disks of a domain that is off. */
-static bool starts_a_domain(char **argv)
+/* The subcommand, behind options of xl's own; NULL if there is none. */
+static char **find_command(char **argv)
 {
-    static const char *const starters[] = { "create", "restore",
-                                            "migrate-receive" };
-    size_t i;
-
     while (*++argv && **argv == '-')
         ;
-    for (i = 0; *argv && i < sizeof(starters) / sizeof(starters[0]); i++)
-        if (!strcmp(*argv, starters[i]))
-            return true;
-    return false;
+    return *argv ? argv : NULL;
 }
 
-/* Files that an external snapshot has moved get their own names again. A
- * failure is told; whether the domain can start without is xl's to find. */
-static void put_names_right(void)
+/* Subcommands of xl that open the disks of a domain that is off. */
+static bool starts_a_domain(const char *command)
 {
+    return !strcmp(command, "create") || !strcmp(command, "restore") ||
+           !strcmp(command, "migrate-receive");
+}
+
+/*
+ * A configuration without a UUID makes another domain each time, and
+ * snapshots belong to a UUID: a domain of a name that has snapshots gets the
+ * UUID that it had when they were taken. Returns the arguments.
+ */
+static char **keep_uuid(libxl_ctx *ctx, xentoollog_logger *lg, char **argv,
+                        char **command)
+{
+    char *name = xl_create_name(command + 1);
+    char uuid[37], **all;
+    size_t n = 0;
+
+    if (name && xlu_snapshot_uuid_of_name(ctx, lg, NULL, name, uuid)) {
+        while (argv[n])
+            n++;
+        all = calloc(n + 2, sizeof(*all));
+        if (all) {
+            memcpy(all, argv, n * sizeof(*all));
+            all[n] = xl_printf("uuid=\"%s\"", uuid);
+            argv = all;
+        }
+    }
+    free(name);
+    return argv;
+}
+
+/*
+ * Files that an external snapshot has moved get their own names again. A
+ * failure is told; whether the domain can start without is xl's to find.
+ */
+static char **before_start(char **argv, char **command)
+{
+    bool create = !strcmp(*command, "create");
+    bool wrong = xlu_snapshot_names_wrong(NULL);
     xentoollog_logger *lg;
     libxl_ctx *ctx = NULL;
 
-    if (geteuid() != 0 || !xlu_snapshot_names_wrong(NULL))
-        return;
+    if (geteuid() != 0 || (!wrong && !(create && xlu_snapshot_any(NULL))))
+        return argv;
     lg = (xentoollog_logger *)
         xtl_createlogger_stdiostream(stderr, XTL_ERROR, 0);
     if (lg && !libxl_ctx_alloc(&ctx, LIBXL_VERSION, 0, lg)) {
-        xlu_snapshot_names_put_right(ctx, lg, NULL);
+        if (wrong)
+            xlu_snapshot_names_put_right(ctx, lg, NULL);
+        if (create)
+            argv = keep_uuid(ctx, lg, argv, command);
         libxl_ctx_free(ctx);
     }
     if (lg)
         xtl_logger_destroy(lg);
+    return argv;
 }
 
 int xl_passthrough(char **argv)
@@ -150,14 +185,16 @@ int xl_passthrough(char **argv)
     char *path = xl_system_path(getenv("PATH"));
     static char name[] = "xl";
     const char *slash;
+    char **command;
 
     if (!path) {
         fputs("xl-snapshot: can't find the system's xl, which is wanted "
               "for this command\n", stderr);
         return XL_EXIT_FAILED;
     }
-    if (starts_a_domain(argv))
-        put_names_right();
+    command = find_command(argv);
+    if (command && starts_a_domain(*command))
+        argv = before_start(argv, command);
     /* Called by our own name: xl prints argv[0] in its messages. */
     slash = strrchr(argv[0], '/');
     if (strcmp(slash ? slash + 1 : argv[0], name) != 0)
