@@ -144,7 +144,58 @@ eight_disks()
         "$(awk -v a="$eight" -v b="$one" 'BEGIN { print a / b }')"
 }
 
-for part in ${BENCH_PARTS:-wall eight_disks resident live compressed}; do
+# ---- deletion with a merge, 256 MiB, against qemu-img commit of as much
+seconds()
+{
+    local start
+
+    start=$(date +%s%N)
+    "$@" > /dev/null || fail "$*" || return
+    awk -v ns=$(($(date +%s%N) - start)) 'BEGIN { printf "%.2f\n", ns / 1e9 }'
+}
+
+fill()
+{
+    qemu-io -f qcow2 -c "write -q -P $2 64M 256M" "$1"
+    sync "$1"
+}
+
+merge()
+{
+    local image=$lab_images/merge-xvda.qcow2 plain=$lab_images/plain i a b live
+
+    guest_create merge pv 512M || return
+    guest_destroy merge
+    for i in $(seq 1 "${BENCH_LIVE_ROUNDS:-3}"); do
+        fill "$image" "$i"
+        guest_start merge
+        guest_wait_ticks merge 2
+        xl snapshot-create -e -n "d$i" --disk-only merge
+        live=$(seconds xl snapshot-delete merge "d$i")
+        xl snapshot-create -e -n "o$i" --disk-only merge
+        guest_destroy merge
+        xl create -n "$(guest_cfg merge)" > /dev/null  # the names put right
+        fill "$image" $((i + 1))
+        a=$(seconds xl snapshot-delete merge "o$i")
+        qemu-img create -q -f qcow2 "$plain.base" 512M
+        fill "$plain.base" "$i"
+        qemu-img create -q -f qcow2 -F qcow2 -b "$plain.base" "$plain.top"
+        fill "$plain.top" $((i + 1))
+        b=$(seconds qemu-img commit -q -f qcow2 "$plain.top")
+        rm -f "$plain".*
+        note "merge of 256 MiB, round $i: running $live s, off $a s," \
+            "qemu-img commit $b s"
+        printf '%s %s %s\n' "$live" "$a" "$b" >> merge.txt
+    done
+    guest_destroy merge 2> /dev/null
+    for i in 1 2; do
+        note "merge against qemu-img commit, $([ $i = 1 ] &&
+            echo running || echo off): $(awk -v i=$i '$1 + 0 > 0 {
+                print $i / $3 }' merge.txt | median)"
+    done
+}
+
+for part in ${BENCH_PARTS:-wall eight_disks resident live compressed merge}; do
     case $part in
     wall)
         wall w-pv pv

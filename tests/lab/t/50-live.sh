@@ -118,8 +118,10 @@ killed "hvm, killed" v-hvm
 
 image=$catalogue/$(uuid_of v-hvm)/snapshots/s1.mem.zst
 check "hvm: stock zstd finds no fault" zstd -tq "$image"
-[ "$(stat -c %s "$image")" -lt $((48 << 20)) ] && ok "hvm: it is small" ||
-    fail "hvm: it is small" "$(stat -c %s "$image")"
+# Each round writes again what the guest has dirtied, which doesn't compress.
+plain=$(zstd -dcq "$image" | wc -c)
+[ $((2 * $(stat -c %s "$image"))) -lt "$plain" ] && ok "hvm: it is small" ||
+    fail "hvm: it is small" "$(stat -c %s "$image") of $plain"
 restore="zstd -dc $image | xl restore /dev/stdin"
 xl snapshot-info v-hvm s1 | grep -qF "    $restore" &&
     ok "hvm: snapshot-info says how to restore it" ||
