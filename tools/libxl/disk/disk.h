@@ -197,7 +197,7 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
                              const struct libxlss__disk *disk,
                              const char *overlay);
 
-/* external.c */
+/* external_drop.c, external_revert.c */
 /*
  * Removes a file that nothing needs, and then what it was based on, as far
  * down as that is a base of this disk's that nothing else needs either.
