@@ -43,5 +43,8 @@ int libxlss__server_stop(struct libxlss__op *op,
 /* export_busy.c: BUSY, with a sentence, if a disk of op is exported: its
  * snapshot, or, with any, anything at all that lies in its files. */
 int libxlss__disks_not_exported(struct libxlss__op *op, bool any);
+int libxlss__file_not_exported(struct libxlss__op *op,
+                               const struct libxlss__disk *disk,
+                               const char *path);
 
 #endif

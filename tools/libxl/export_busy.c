@@ -36,6 +36,19 @@ static bool reads(const struct libxlss__server *server,
            !strcmp(source->load, server->load);
 }
 
+int libxlss__file_not_exported(struct libxlss__op *op,
+                               const struct libxlss__disk *disk,
+                               const char *path)
+{
+    int i, num;
+    struct libxlss__server *servers = libxlss__servers(op, &num);
+
+    for (i = 0; i < num; i++)
+        if (has_open(&servers[i], path))
+            return say_busy(op, disk, &servers[i]);
+    return 0;
+}
+
 int libxlss__disks_not_exported(struct libxlss__op *op, bool any)
 {
     struct libxlss__source source;

@@ -56,6 +56,15 @@
 #define LIBXL_HAVE_DOMAIN_SNAPSHOT_EXPORT 1
 #endif
 
+/*
+ * LIBXL_HAVE_DOMAIN_DISK_MERGE
+ *
+ * libxl_domain_disk_merge exists, and libxl_domain_snapshot_args.merge.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_DISK_MERGE
+#define LIBXL_HAVE_DOMAIN_DISK_MERGE 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -258,6 +267,44 @@ int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
 int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
                                     const char *vdev,
                                     const libxl_snapshot_how *how);
+
+/*
+ * Makes the chains of a domain's disks shorter: files that this library has
+ * frozen for external snapshots, and that no snapshot needs any more, lose
+ * their data to their neighbours and are removed. Such files are left behind
+ * where snapshots inside an overlay needed its base when the external one was
+ * deleted. Such files beside the disk that nothing is based on, as after a
+ * merge whose process died at its end, are removed as well. Bases that others have made (a template, an image of virsh's) are
+ * not touched.
+ *
+ * args->keep: the files that snapshots of the domain live in, external ones'
+ * base_path and internal ones' internal_path; they stay. What isn't in it goes:
+ * it must be complete. args->disks empty:
+ * all disks of a domain that runs that can have a chain. domid
+ * INVALID_DOMID: the domain is off, and each disk has vdev, path and format.
+ * On return args->disks says of each how many files went, and how many
+ * stayed since snapshots inside an overlay read through to them.
+ *
+ * args->direction: UP copies a base's data into whatever is based on it; no
+ * base is written to. DOWN writes the guest's overlay into its base, which
+ * becomes the guest's file: only where nothing else needs that base.
+ * NOT_POSSIBLE where a direction that was asked for isn't.
+ *
+ * How far step MERGE is, the step callback says, in bytes. A callback that
+ * returns other than 0 ends it; so does the caller's death, at the latest
+ * when the next merge begins. What was copied until then stays copied, and
+ * is passed over by the next call. At any instant the disk reads the same,
+ * by the names that libxl remembers and by the disk's own.
+ *
+ * ERROR_NOTFOUND (no such disk), NOT_POSSIBLE, IMAGE_OPEN_TWICE (an HVM guest
+ * without PV drivers), BUSY (an export, a job, another operation), NO_SPACE,
+ * NO_QEMU, QEMU_DIED.
+ */
+int libxl_domain_disk_merge(libxl_ctx *ctx, uint32_t domid,
+                            libxl_domain_disk_merge_args *args,
+                            const libxl_snapshot_how *how,
+                            const libxl_asyncop_how *ao_how)
+                            LIBXL_EXTERNAL_CALLERS_ONLY;
 
 /*
  * The PATH of a disk that a domain has at `path` (PATH.liveN, or PATH

@@ -88,6 +88,7 @@ struct libxlss__op {
 
     const char *const *keep;    /* files that other snapshots live in */
     int num_keep;
+    libxl_merge_direction direction;
     uint64_t child_ms;          /* how long a child may take; 0: as ever */
 
     void **allocs;              /* freed at the operation's end */

@@ -229,6 +229,7 @@ int libxlss__disks_recorded(struct libxlss__op *op,
     op->recorded = true;
     op->keep = (const char *const *)args->keep;
     op->num_keep = args->num_keep;
+    op->direction = args->merge;
     for (i = 0; i < args->num_disks; i++) {
         const libxl_disk_snapshot *snap = &args->disks[i];
         const char *name = snap->name ? snap->name : args->name;

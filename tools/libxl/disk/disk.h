@@ -197,6 +197,14 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
                              const struct libxlss__disk *disk,
                              const char *overlay);
 
+/* leftover.c */
+/* Merges away what is left in the chain of a disk below the guest's file,
+ * removes what is left beside it, and counts: files that went, files that had
+ * to stay. */
+int libxlss__leftovers_merge(struct libxlss__op *op,
+                             struct libxlss__disk *disk, int *merged_r,
+                             int *stayed_r);
+
 /* external_drop.c, external_revert.c */
 /*
  * Removes a file that nothing needs, and then what it was based on, as far
@@ -204,6 +212,9 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
  */
 int libxlss__forget_file(struct libxlss__op *op, struct libxlss__disk *disk,
                          const char *path);
+/* A base of this disk's that nothing needs any more? */
+bool libxlss__is_unused_base(struct libxlss__op *op,
+                             struct libxlss__disk *disk, const char *path);
 /* Where PATH still is the base of its external snapshot: it becomes another
  * name of the guest's file, disk->guest_file. */
 int libxlss__release_name(struct libxlss__op *op,

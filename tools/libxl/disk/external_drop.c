@@ -75,6 +75,7 @@ static int drop_uncommitted(struct libxlss__op *op,
     int rc = 0;
 
     libxlss__file_set_immutable(op, external(disk).base_path, false);
+    libxlss__file_unmark(external(disk).base_path);
     if (path && strcmp(path, disk->settled))
         rc = libxlss__config_move(op, disk->vdev, path, live,
                                   disk->dev.format);
@@ -84,8 +85,8 @@ static int drop_uncommitted(struct libxlss__op *op,
 }
 
 /* Kept for snapshots inside an overlay that are gone by now? */
-static bool is_unused_base(struct libxlss__op *op, struct libxlss__disk *disk,
-                           const char *path)
+bool libxlss__is_unused_base(struct libxlss__op *op,
+                             struct libxlss__disk *disk, const char *path)
 {
     size_t len = strlen(disk->settled);
     char **overlays;
@@ -108,7 +109,8 @@ int libxlss__forget_file(struct libxlss__op *op, struct libxlss__disk *disk,
         return rc == ERROR_NOTFOUND ? 0 : rc;
     libxlss__file_set_immutable(op, path, false);
     rc = libxlss__file_unlink(op, path);
-    if (rc || !q.backing_path || !is_unused_base(op, disk, q.backing_path))
+    if (rc || !q.backing_path ||
+        !libxlss__is_unused_base(op, disk, q.backing_path))
         return rc;
     return libxlss__forget_file(op, disk, q.backing_path);
 }
@@ -169,6 +171,21 @@ int libxlss__release_name(struct libxlss__op *op, struct libxlss__disk *disk)
     return rc;
 }
 
+/* A job writes to the image behind the back of whoever else has it open. */
+static int check_alone(struct libxlss__op *op, struct libxlss__graph *graph,
+                       struct libxlss__disk *disk, const char *file)
+{
+    struct libxlss__writer writer;
+    int rc = libxlss__graph_writer(op, graph, disk->vdev, file, &writer);
+
+    if (rc || !writer.twin)
+        return rc;
+    LOG_ERROR(op, "disk %s (%s): QEMU has it open twice, as long as the guest "
+              "has no PV driver for it; it can be merged when the domain is "
+              "off", disk->vdev, file);
+    return XLSS(IMAGE_OPEN_TWICE);
+}
+
 static int drop_online(struct libxlss__op *op, struct libxlss__disk *disk)
 {
     struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
@@ -192,6 +209,8 @@ static int drop_online(struct libxlss__op *op, struct libxlss__disk *disk)
     }
     if (!rc && libxlss__same_file(root->file, base))
         rc = take_back(op, &qmp, disk, root, &live);
+    else if (!rc)
+        rc = check_alone(op, graph, disk, root->file);
     libxlss__qmp_close(&qmp);
     if (rc)
         return rc;
@@ -236,8 +255,15 @@ static int drop_offline(struct libxlss__op *op, struct libxlss__disk *disk)
         libxlss__file_set_immutable(op, base, false);
         return libxlss__file_unlink(op, base);
     }
-    if (!rc && num == 1 && libxlss__can_merge_down(op, disk, overlays[0]))
+    if (!rc && num == 1 && op->direction != LIBXL_MERGE_DIRECTION_UP &&
+        libxlss__can_merge_down(op, disk, overlays[0]))
         return libxlss__merge_down(op, disk, overlays[0], base);
+    if (!rc && num && op->direction == LIBXL_MERGE_DIRECTION_DOWN) {
+        LOG_ERROR(op, "disk %s: nothing can be merged down into %s: it is "
+                  "needed, or what is based on it is, or it is larger or "
+                  "smaller", disk->vdev, base);
+        rc = XLSS(NOT_POSSIBLE);
+    }
     if (!rc)
         rc = libxlss__merge_up(op, disk, base, &kept);
     if (!rc && !kept)

@@ -32,6 +32,19 @@ int libxlss__folder_sync(struct libxlss__op *op, const char *path)
     return rc;
 }
 
+int libxlss__file_sync(struct libxlss__op *op, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0 || fsync(fd)) {
+        LOG_ERRNO(op, "cannot bring %s to the disk", path);
+        rc = errno == ENOSPC ? XLSS(NO_SPACE) : ERROR_FAIL;
+    }
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 int libxlss__file_link(struct libxlss__op *op, const char *from,
                        const char *to)
 {
@@ -108,6 +121,11 @@ bool libxlss__file_is_marked(const char *path)
     char value[2];
 
     return getxattr(path, MARK, value, sizeof(value)) == 1;
+}
+
+void libxlss__file_unmark(const char *path)
+{
+    (void)!removexattr(path, MARK);
 }
 
 /* The name is taken first, so that nobody's file is overwritten. */

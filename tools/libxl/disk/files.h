@@ -82,6 +82,7 @@ int libxlss__file_replace(struct libxlss__op *op, const char *from,
                           const char *to);
 /* Removes a name; one that isn't there is no error. */
 int libxlss__file_unlink(struct libxlss__op *op, const char *path);
+int libxlss__file_sync(struct libxlss__op *op, const char *path);
 int libxlss__folder_sync(struct libxlss__op *op, const char *path);
 bool libxlss__file_exists(const char *path);
 /* The tripwire. False where the filesystem has no such flag. */
@@ -90,6 +91,8 @@ bool libxlss__file_set_immutable(struct libxlss__op *op, const char *path,
 /* A mark on the inode: this library has frozen it, and may remove it. */
 void libxlss__file_mark_base(struct libxlss__op *op, const char *path);
 bool libxlss__file_is_marked(const char *path);
+/* The guest writes to it again. */
+void libxlss__file_unmark(const char *path);
 /* A file that qemu-img has made: owner and mode of `like`, on the disk. */
 int libxlss__file_like(struct libxlss__op *op, const char *path,
                        const char *like);

@@ -139,6 +139,24 @@ static int finalize(struct libxlss__op *op, const char *job)
     return rc;
 }
 
+/*
+ * What was copied must be on the disk before the header stops naming the
+ * base: until the guest's next flush QEMU would have the tables of it in
+ * memory alone, and a QEMU that is killed then takes the data with it.
+ */
+static int bring_to_disk(struct libxlss__op *op, const char *node,
+                         const char *overlay)
+{
+    struct libxlss__qmp qmp;
+    int rc = libxlss__qmp_open(op, &qmp);
+
+    if (rc)
+        return rc;
+    rc = libxlss__qmp_flush(&qmp, node);
+    libxlss__qmp_close(&qmp);
+    return rc ? rc : libxlss__file_sync(op, overlay);
+}
+
 /* *there_r: QEMU has the overlay, and has taken the base's data into it. */
 static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
                   const char *overlay, const struct libxlss__qcow2 *base,
@@ -166,6 +184,8 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     /* All is copied, and the header still names the base: the time at which
      * a name can change hands. */
     if (!rc)
+        rc = bring_to_disk(op, p.top, overlay);
+    if (!rc)
         rc = libxlss__release_name(op, disk);
     if (!rc)
         rc = finalize(op, job);
@@ -173,7 +193,8 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
         rc = wait_job(op, disk, job, false);
     if (rc && libxlss__qemu_alive(op))
         cancel_job(op, disk, job);
-    return rc;
+    /* The new header, before the base goes. */
+    return rc ? rc : libxlss__file_sync(op, overlay);
 }
 
 static int merge_into(struct libxlss__op *op, struct libxlss__disk *disk,
@@ -274,6 +295,8 @@ int libxlss__merge_down(struct libxlss__op *op, struct libxlss__disk *disk,
     libxlss__file_set_immutable(op, base, false);
     op->committed = true;
     rc = libxlss__image_commit(op, top);
+    if (!rc)
+        libxlss__file_unmark(base);
     if (!rc)
         rc = libxlss__file_replace(op, base, disk->settled);
     return rc;

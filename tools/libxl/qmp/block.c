@@ -122,6 +122,14 @@ int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node)
     return run_with(qmp, "blockdev-del", "node-name", node);
 }
 
+/* No QMP command flushes one node. */
+int libxlss__qmp_flush(struct libxlss__qmp *qmp, const char *node)
+{
+    char *line = libxlss__printf(qmp->op, "qemu-io %s flush", node);
+
+    return run_with(qmp, "human-monitor-command", "command-line", line);
+}
+
 void libxlss__transaction_external(struct libxlss__transaction *t,
                                    const char *node, const char *overlay)
 {

@@ -116,6 +116,10 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
                            const struct libxlss__node_options *o);
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
 
+/* Writes out what QEMU's cache of an image's metadata holds. That it went
+ * wrong, QEMU tells its own standard error alone. */
+int libxlss__qmp_flush(struct libxlss__qmp *qmp, const char *node);
+
 /* A job that stays pending when all is copied, until it is finalized.
  * Pulls what lies between `base` (NULL: nothing) and `top` into `top`, whose
  * header then names `backing` (NULL: none). */
