@@ -307,6 +307,13 @@ static bool leads_astray(const libxl_disk_snapshot *d)
            !strncmp(d->name, "xlss-safety", 11);
 }
 
+static void note(const char *word)
+{
+    strncat(fake->merged, word,
+            sizeof(fake->merged) - strlen(fake->merged) - 2);
+    strcat(fake->merged, " ");
+}
+
 /* Disks of a record must say all. */
 static bool recorded(const libxl_domain_snapshot_args *args)
 {
@@ -338,6 +345,8 @@ int libxl_domain_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
     rc = announce(how, LIBXL_SNAPSHOT_STEP_LOOK);
     if (!rc && args->num_disks)
         rc = drop_snaps(args->name);
+    fake->merged[0] = '\0';
+    note(libxl_merge_direction_to_string(args->merge));
     return rc;
 }
 
@@ -380,6 +389,10 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
     (void)ao_how;
     if (rc)
         return rc;
+    if (intent == LIBXL_SNAPSHOT_INTENT_MERGE) {
+        fake->ended++;
+        return 0;
+    }
     fake->thawed = !libxl_defbool_is_default(args->quiesce) &&
                    libxl_defbool_val(args->quiesce);
     if (fake->running && domid == fake->domid) {
@@ -735,6 +748,36 @@ int libxl_domain_snapshot_export_tidy(libxl_ctx *ctx, bool remove,
     (void)how;
     *num_out = 0;
     return 0;
+}
+
+int libxl_domain_disk_merge(libxl_ctx *ctx, uint32_t domid,
+                            libxl_domain_disk_merge_args *args,
+                            const libxl_snapshot_how *how,
+                            const libxl_asyncop_how *ao_how)
+{
+    int i, rc;
+
+    (void)ctx;
+    (void)ao_how;
+    if (domid != (uint32_t)INVALID_DOMID &&
+        (!fake->running || domid != fake->domid))
+        return ERROR_DOMAIN_NOTFOUND;
+    fake->merged[0] = '\0';
+    note(libxl_merge_direction_to_string(args->direction));
+    for (i = 0; i < args->num_disks; i++) {
+        note(args->disks[i].device.vdev);
+        if (args->disks[i].device.pdev_path)
+            note(args->disks[i].device.pdev_path);
+        args->disks[i].merged = 1;
+    }
+    note("keep");
+    for (i = 0; i < args->num_keep; i++)
+        note(args->keep[i]);
+    rc = announce(how, LIBXL_SNAPSHOT_STEP_LOOK);
+    if (!rc)
+        rc = announce(how, LIBXL_SNAPSHOT_STEP_MERGE);
+    fake->merges += !rc;
+    return rc;
 }
 
 int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,

@@ -45,6 +45,9 @@ typedef struct {
     bool stopped;               /* QEMU is, and nothing else */
     bool guard_works;           /* after a death */
     char exported[256];         /* the label of what is; "": nothing */
+    int merges;                 /* libxl_domain_disk_merge, so often */
+    int ended;                  /* recoveries of one */
+    char merged[512];           /* vdevs, direction and keep of the last */
     char steps[512];            /* words of the steps announced */
 } fake_world;
 

@@ -151,6 +151,10 @@ REFUSED(revert_both, revert, "snapshot-revert|--running|--paused|a|b", 2,
 REFUSED(delete_both, delete, "snapshot-delete|--children|--children-only|"
         "a|b", 2, "exclude")
 REFUSED(delete_three, delete, "snapshot-delete|a|b|c", 2, "\"c\"")
+REFUSED(merge_both, merge, "snapshot-merge|--up|--down|a", 2, "exclude")
+REFUSED(merge_name_disk, merge, "snapshot-merge|--disk|xvda|a|b", 2, "disk")
+REFUSED(merge_name_json, merge, "snapshot-merge|--json|a|b", 2, "json")
+REFUSED(merge_disk, merge, "snapshot-merge|--disk|a=b|a", 2, "no disk's")
 REFUSED(redefine_no_file, redefine, "snapshot-redefine|a", 2, "FILE")
 REFUSED(redefine_three, redefine, "snapshot-redefine|a|-|c", 2, "\"c\"")
 
@@ -177,6 +181,16 @@ static void others_good(void **state)
         PARSE(delete, "snapshot-delete|--children-only|a|b");
         assert_int_equal(status, 0);
         assert_true(o.children_only && !o.children);
+    }
+    {
+        PARSE(merge, "snapshot-merge|--disk|xvda|--disk|xvdb|--down|a");
+        assert_int_equal(status, 0);
+        assert_int_equal(o.num_vdevs, 2);
+        assert_string_equal(o.vdevs[1], "xvdb");
+        assert_null(o.vdevs[2]);
+        assert_null(o.name);
+        assert_true(o.down && !o.up && !o.wait && !o.json);
+        xl_merge_options_free(&o);
     }
     {
         PARSE(redefine, "snapshot-redefine|a|--current|-");
@@ -431,6 +445,10 @@ int main(void)
         cmocka_unit_test(revert_both),
         cmocka_unit_test(delete_both),
         cmocka_unit_test(delete_three),
+        cmocka_unit_test(merge_both),
+        cmocka_unit_test(merge_name_disk),
+        cmocka_unit_test(merge_name_json),
+        cmocka_unit_test(merge_disk),
         cmocka_unit_test(redefine_no_file),
         cmocka_unit_test(redefine_three),
         cmocka_unit_test(others_good),

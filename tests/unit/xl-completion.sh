@@ -59,7 +59,7 @@ complete -F _xl -o nospace -o default xl
 complete -p xl | grep -q _xl_snapshot || { echo 'FAIL: xl'; failed=1; }
 complete -p xl-snapshot > /dev/null || { echo 'FAIL: own name'; failed=1; }
 
-completes 'save |shutdown |snapshot-check |snapshot-create |snapshot-delete |snapshot-export |snapshot-info |snapshot-list |snapshot-redefine |snapshot-revert ' s
+completes 'save |shutdown |snapshot-check |snapshot-create |snapshot-delete |snapshot-export |snapshot-info |snapshot-list |snapshot-merge |snapshot-redefine |snapshot-revert ' s
 completes 'list ' l
 completes 'snapshot-create ' snapshot-cr
 completes 'snapshot-info ' -v snapshot-i
@@ -91,6 +91,9 @@ completes 'before' snapshot-export web1 b
 completes '--socket|--stop' snapshot-export web1 --s
 completes 'before' snapshot-export --socket /run/x.sock web1 b
 completes "$tmp/root" snapshot-export --socket "$tmp/ro"
+completes '--disk|--down' snapshot-merge web1 --d
+completes 'before' snapshot-merge --down web1 b
+completes 'web1|web2' snapshot-merge --disk xvda w
 completes '--deep' snapshot-check --d
 completes 'web1|web2' snapshot-check w
 completes '' snapshot-check web1 b
@@ -106,6 +109,6 @@ if [ ! -e /usr/share/bash-completion/completions/xl ] &&
     got=$(bash --norc -c '. "$1"; COMP_WORDS=(xl s); COMP_CWORD=1
                           _xl_snapshot xl s xl; echo "${#COMPREPLY[@]}"' \
               - "$top/tools/xl/xl-snapshot.bash")
-completes 'save |shutdown |snapshot-check |snapshot-create |snapshot-delete |snapshot-export |snapshot-info |snapshot-list |snapshot-redefine |snapshot-revert ' s
+completes 'save |shutdown |snapshot-check |snapshot-create |snapshot-delete |snapshot-export |snapshot-info |snapshot-list |snapshot-merge |snapshot-redefine |snapshot-revert ' s
 fi
 exit $failed

@@ -26,7 +26,8 @@ in_manual() {
 }
 
 for c in snapshot-create snapshot-list snapshot-info snapshot-revert \
-         snapshot-delete snapshot-redefine snapshot-export snapshot-check; do
+         snapshot-delete snapshot-redefine snapshot-export snapshot-merge \
+         snapshot-check; do
     if ! diff <(in_manual $c) <(in_help $c); then
         fail "$c: manual (<) and --help (>) differ"
     fi

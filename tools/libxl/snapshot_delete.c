@@ -113,10 +113,25 @@ static void thaw(struct libxlss__op *op, const struct request *r)
     libxlss__agent_end(op);
 }
 
+/* It stops nothing, so there is nothing to be set going. */
+static int recover_merge(struct libxlss__op *op, const struct request *r)
+{
+    int rc;
+
+    if (op->domid == XLSS_OFF)
+        return 0;
+    rc = libxlss__oplock(op, r->how ? r->how->wait_seconds : 0);
+    if (!rc && libxlss__qemu_alive(op))
+        rc = libxlss__merge_end_all(op);
+    return rc;
+}
+
 static int recover(struct libxlss__op *op, const struct request *r)
 {
     int rc = 0;
 
+    if (r->intent == LIBXL_SNAPSHOT_INTENT_MERGE)
+        return recover_merge(op, r);
     if (op->domid != XLSS_OFF) {
         rc = libxlss__oplock(op, r->how ? r->how->wait_seconds : 0);
         if (!rc)

@@ -143,6 +143,27 @@ int xlu_snapshot_delete(xlu_snapshot_catalogue *cat, const char *name,
                         const libxl_snapshot_how *how);
 
 typedef struct {
+    const char *name;           /* NULL: whatever no snapshot needs */
+    const char *const *vdevs;   /* without name: NULL-terminated; NULL: all */
+    libxl_merge_direction direction;
+} xlu_snapshot_merge_args;
+
+/*
+ * Makes the chains of files that external snapshots have left shorter
+ * (libxl_domain_disk_merge): with a name, that snapshot is deleted, and its
+ * data goes the way that is asked for. *out (initialised; may be NULL; not
+ * with a name): what was done to which disk; the caller's to dispose of.
+ *
+ * NOT_POSSIBLE: the snapshot has no external disks; the domain is off, and no
+ * snapshot tells where its disks are. DAMAGED: a document is lost or damaged,
+ * so it isn't known which files are needed.
+ */
+int xlu_snapshot_merge(xlu_snapshot_catalogue *cat,
+                       const xlu_snapshot_merge_args *args,
+                       const libxl_snapshot_how *how,
+                       libxl_domain_disk_merge_args *out);
+
+typedef struct {
     bool current;               /* it becomes the current one */
 } xlu_snapshot_redefine_args;
 

@@ -208,11 +208,13 @@ static bool check_interrupted(xluss__check *c)
     xlu_snapshot_journal_init(&j);
     if (!xluss__file_get(NULL, &cat->dir, "journal", XLUSS__CONFIG_MAX,
                          &text, &len)) {
-        if (!xlu_snapshot_journal_from_json(cat->ctx, &j, text) && j.name)
+        if (!xlu_snapshot_journal_from_json(cat->ctx, &j, text) &&
+            xluss__journal_is_whole(&j))
             xluss__found(c, XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED, j.name,
                          "journal", "it is finished, or undone",
-                         "an operation on snapshot %s (%s) was interrupted",
-                         j.name,
+                         "an operation on %s%s (%s) was interrupted",
+                         j.name ? "snapshot " : "the disks",
+                         j.name ? j.name : "",
                          xlu_snapshot_operation_to_string(j.operation));
         free(text);
     }

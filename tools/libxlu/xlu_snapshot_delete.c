@@ -88,7 +88,8 @@ static void fill_journal(xluss__op *op, const xlu_snapshot *s)
     xluss__keep_others(cat, s->name, &op->j.args);
 }
 
-static int delete_one(xlu_snapshot_catalogue *cat, const char *name,
+int xluss__delete_one(xlu_snapshot_catalogue *cat, const char *name,
+                      libxl_merge_direction direction,
                       const libxl_snapshot_how *how)
 {
     const xlu_snapshot *s;
@@ -100,6 +101,7 @@ static int delete_one(xlu_snapshot_catalogue *cat, const char *name,
         return rc;
     xluss__op_init(&op, cat, XLU_SNAPSHOT_OPERATION_DELETE, name, how);
     fill_journal(&op, s);
+    op.j.args.merge = direction;
     rc = xluss__journal_begin(&op);
     if (rc) goto out;
     rc = libxl_domain_snapshot_delete(cat->ctx, cat->dom.domid, &op.j.args,
@@ -164,11 +166,12 @@ int xlu_snapshot_delete(xlu_snapshot_catalogue *cat, const char *name,
         return rc;
     at = list_index(cat, s);
     if (at < 0)
-        return delete_one(cat, name, how);
+        return xluss__delete_one(cat, name, LIBXL_MERGE_DIRECTION_ANY, how);
     names = collect(cat, at, args->children || args->children_only,
                     !args->children_only, &num);
     for (i = 0; i < num && !rc; i++)
-        rc = delete_one(cat, names[i], how);
+        rc = xluss__delete_one(cat, names[i], LIBXL_MERGE_DIRECTION_ANY,
+                               how);
     for (i = 0; i < num; i++)
         free(names[i]);
     free(names);

@@ -4,6 +4,7 @@
  *
  *   create: undone, unless NAME.json is there: then it is finished.
  *   delete: finished.
+ *   merge:  ended; what was copied is kept.
  *   revert: undone as long as the domain has not been destroyed; finished
  *           after that. On the way to the safety point: goes there.
  *
@@ -92,6 +93,18 @@ static int recover_delete(recovery *r)
                               "was interrupted, was finished",
                               r->cat->dom.name, r->op.j.name);
     return xluss__delete_finish(&r->op);
+}
+
+static int recover_merge(recovery *r)
+{
+    int rc = recover_disks(r, LIBXL_SNAPSHOT_INTENT_MERGE);
+
+    if (rc)
+        return rc;
+    r->what = xluss__asprintf("domain %s: a merge, which was interrupted, was "
+                              "ended; snapshot-merge goes on from there",
+                              r->cat->dom.name);
+    return xluss__journal_end(r->cat);
 }
 
 /* --- revert --- */
@@ -239,6 +252,8 @@ static int dispatch(recovery *r)
         return recover_delete(r);
     case XLU_SNAPSHOT_OPERATION_REVERT:
         return recover_revert(r);
+    case XLU_SNAPSHOT_OPERATION_MERGE:
+        return recover_merge(r);
     default:
         return ERROR_INVAL;
     }
@@ -262,10 +277,11 @@ static int recover(recovery *r)
     rc = dispatch(r);
     if (!rc)
         return 0;
-    LOG(cat->lg, ERROR, "domain %s: %s of snapshot %s was interrupted, and "
-        "could not be put right (%s)", cat->dom.name,
-        xlu_snapshot_operation_to_string(r->op.j.operation), r->op.j.name,
-        libxl_snapshot_strerror(rc));
+    LOG(cat->lg, ERROR, "domain %s: %s of %s%s was interrupted, and could not "
+        "be put right (%s)", cat->dom.name,
+        xlu_snapshot_operation_to_string(r->op.j.operation),
+        r->op.j.name ? "snapshot " : "its disks",
+        r->op.j.name ? r->op.j.name : "", libxl_snapshot_strerror(rc));
     return LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR;
 }
 

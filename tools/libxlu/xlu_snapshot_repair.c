@@ -33,7 +33,7 @@ static int repair_journal(repair *r)
     xlu_snapshot_catalogue *cat = r->cat;
     int rc;
 
-    if (r->f->snapshot)
+    if (!strcmp(r->f->subject, "journal"))
         return xlu_snapshot_recover(cat, r->how, NULL);
     xluss__file_drop(cat->lg, &cat->dir, "journal.damaged");
     rc = xluss__file_rename(cat->lg, &cat->dir, "journal",

@@ -305,6 +305,8 @@ int xluss__journal_begin(xluss__op *op);
 int xluss__journal_end(xlu_snapshot_catalogue *cat);
 /* ERROR_NOTFOUND without a word if there is none. */
 int xluss__journal_read(xlu_snapshot_catalogue *cat, xlu_snapshot_journal *j);
+/* Does it say on what? */
+bool xluss__journal_is_whole(const xlu_snapshot_journal *j);
 /* The step that was last announced; -1: none. */
 int xluss__journal_step(const xlu_snapshot_journal *j);
 
@@ -348,6 +350,10 @@ int xluss__revert_again(xluss__op *op, bool back);
 int xluss__revert_finish(xluss__op *op, bool went_back);
 /* Snapshots and files of the safety point; the journal stays. */
 int xluss__safety_drop(xluss__op *op, uint32_t domid);
+/* Deletes one snapshot; which way the data of external ones goes. */
+int xluss__delete_one(xlu_snapshot_catalogue *cat, const char *name,
+                      libxl_merge_direction direction,
+                      const libxl_snapshot_how *how);
 /* All that is left of a delete once the disks are done. */
 int xluss__delete_finish(xluss__op *op);
 

@@ -81,8 +81,9 @@ int xluss__journal_write(xluss__op *op)
     int rc;
 
     if (!text) {
-        LOG(cat->lg, ERROR, "domain %s, snapshot %s: no journal could be "
-            "made", cat->dom.name, op->j.name);
+        LOG(cat->lg, ERROR, "domain %s%s%s: no journal could be made",
+            cat->dom.name, op->j.name ? ", snapshot " : "",
+            op->j.name ? op->j.name : "");
         return ERROR_FAIL;
     }
     rc = xluss__file_put(cat->lg, &cat->dir, JOURNAL, text, strlen(text),
@@ -113,6 +114,13 @@ int xluss__journal_end(xlu_snapshot_catalogue *cat)
     return rc;
 }
 
+bool xluss__journal_is_whole(const xlu_snapshot_journal *j)
+{
+    if (j->operation == XLU_SNAPSHOT_OPERATION_MERGE)
+        return true;
+    return j->name && !xlu_snapshot_name_problem(j->name);
+}
+
 int xluss__journal_read(xlu_snapshot_catalogue *cat, xlu_snapshot_journal *j)
 {
     char *text = NULL;
@@ -125,7 +133,7 @@ int xluss__journal_read(xlu_snapshot_catalogue *cat, xlu_snapshot_journal *j)
         return rc;
     rc = xlu_snapshot_journal_from_json(cat->ctx, j, text);
     free(text);
-    if (rc || !j->name || xlu_snapshot_name_problem(j->name)) {
+    if (rc || !xluss__journal_is_whole(j)) {
         LOG(cat->lg, ERROR, "domain %s: %s/" JOURNAL " is damaged: an "
             "operation was interrupted, but not which", cat->dom.name,
             cat->dir.path);

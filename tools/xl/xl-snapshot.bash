@@ -126,7 +126,7 @@ _xl_snapshot()
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} at=1 i
     local ours="snapshot-create snapshot-list snapshot-info snapshot-revert
                 snapshot-delete snapshot-redefine snapshot-export
-                snapshot-check"
+                snapshot-merge snapshot-check"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

@@ -39,6 +39,7 @@ int xl_delete_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_redefine_main(const struct xl_globals *globals, int argc,
                      char **argv);
 int xl_export_main(const struct xl_globals *globals, int argc, char **argv);
+int xl_merge_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_check_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_recover_main(const struct xl_globals *globals, int argc, char **argv);
 

@@ -111,12 +111,19 @@ struct xl_export_options {
     int num_vdevs;
     bool stop, list, wait, json;
 };
+struct xl_merge_options {
+    const char *domain, *name;  /* name may be NULL */
+    const char **vdevs;         /* NULL-terminated; NULL: all */
+    int num_vdevs;
+    bool up, down, wait, json;
+};
 struct xl_check_options {
     const char *domain;         /* NULL: all */
     bool repair, deep, wait, json;
 };
 
-extern const struct xl_option xl_export_table[], xl_check_table[];
+extern const struct xl_option xl_export_table[], xl_check_table[],
+       xl_merge_table[];
 extern const struct xl_option xl_create_table[], xl_list_table[],
        xl_info_table[], xl_revert_table[], xl_delete_table[],
        xl_redefine_table[];
@@ -140,6 +147,9 @@ int xl_redefine_parse(int argc, char **argv, struct xl_redefine_options *out,
 int xl_export_parse(int argc, char **argv, struct xl_export_options *out,
                     bool *help, struct xl_problem *problem);
 void xl_export_options_free(struct xl_export_options *o);
+int xl_merge_parse(int argc, char **argv, struct xl_merge_options *out,
+                   bool *help, struct xl_problem *problem);
+void xl_merge_options_free(struct xl_merge_options *o);
 int xl_check_parse(int argc, char **argv, struct xl_check_options *out,
                    bool *help, struct xl_problem *problem);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* The options of snapshot-export and snapshot-check. */
+/* The options of snapshot-export, snapshot-merge and snapshot-check. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 enum {
     OPT_DISK = XL_OPT_OWN, OPT_SOCKET, OPT_STOP, OPT_LIST, OPT_JSON,
-    OPT_WAIT, OPT_REPAIR, OPT_DEEP,
+    OPT_WAIT, OPT_REPAIR, OPT_DEEP, OPT_UP, OPT_DOWN,
 };
 
 const struct xl_option xl_export_table[] = {
@@ -25,6 +25,19 @@ const struct xl_option xl_export_table[] = {
     { 0 },
 };
 
+const struct xl_option xl_merge_table[] = {
+    { OPT_DISK, 0, "disk", "VDEV",
+      "without NAME: this disk only; repeatable" },
+    { OPT_UP, 0, "up", NULL, "copy bases into what is based on them" },
+    { OPT_DOWN, 0, "down", NULL,
+      "write the guest's overlay into its base" },
+    { OPT_WAIT, 0, "wait", NULL,
+      "wait for another operation on it to end" },
+    { OPT_JSON, 0, "json", NULL,
+      "without NAME: print what was done as JSON" },
+    { 0 },
+};
+
 const struct xl_option xl_check_table[] = {
     { OPT_REPAIR, 0, "repair", NULL, "put right what can be put right" },
     { OPT_DEEP, 0, "deep", NULL,
@@ -35,17 +48,17 @@ const struct xl_option xl_check_table[] = {
     { 0 },
 };
 
-static int add_vdev(struct xl_export_options *o, const char *vdev,
+static int add_vdev(const char ***vdevs, int *num, const char *vdev,
                     struct xl_problem *problem)
 {
     if (!*vdev || strpbrk(vdev, ",/="))
         return xl_problem_set(problem, XL_EXIT_USAGE,
                               "\"%s\" is no disk's name", vdev);
-    o->vdevs = realloc(o->vdevs, (o->num_vdevs + 2) * sizeof(*o->vdevs));
-    if (!o->vdevs)
+    *vdevs = realloc(*vdevs, (*num + 2) * sizeof(**vdevs));
+    if (!*vdevs)
         abort();
-    o->vdevs[o->num_vdevs++] = vdev;
-    o->vdevs[o->num_vdevs] = NULL;
+    (*vdevs)[(*num)++] = vdev;
+    (*vdevs)[*num] = NULL;
     return 0;
 }
 
@@ -55,7 +68,8 @@ static int export_set(void *user, int id, const char *value,
     struct xl_export_options *o = user;
 
     switch (id) {
-    case OPT_DISK:   return add_vdev(o, value, problem);
+    case OPT_DISK:
+        return add_vdev(&o->vdevs, &o->num_vdevs, value, problem);
     case OPT_SOCKET: o->socket = value; break;
     case OPT_STOP:   o->stop = true; break;
     case OPT_LIST:   o->list = true; break;
@@ -112,6 +126,61 @@ int xl_export_parse(int argc, char **argv, struct xl_export_options *out,
 }
 
 void xl_export_options_free(struct xl_export_options *o)
+{
+    free(o->vdevs);
+    o->vdevs = NULL;
+    o->num_vdevs = 0;
+}
+
+static int merge_set(void *user, int id, const char *value,
+                     struct xl_problem *problem)
+{
+    struct xl_merge_options *o = user;
+
+    switch (id) {
+    case OPT_DISK:
+        return add_vdev(&o->vdevs, &o->num_vdevs, value, problem);
+    case OPT_UP:   o->up = true; break;
+    case OPT_DOWN: o->down = true; break;
+    case OPT_WAIT: o->wait = true; break;
+    case OPT_JSON: o->json = true; break;
+    }
+    return 0;
+}
+
+static int merge_check(const struct xl_merge_options *o,
+                       struct xl_problem *problem)
+{
+    if (o->up && o->down)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--up and --down exclude each other");
+    if (o->name && (o->vdevs || o->json))
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "a NAME and --%s exclude each other",
+                              o->vdevs ? "disk" : "json");
+    return 0;
+}
+
+int xl_merge_parse(int argc, char **argv, struct xl_merge_options *out,
+                   bool *help, struct xl_problem *problem)
+{
+    static const char *const names[] = { "DOMAIN", "[NAME]", NULL };
+    const struct xl_grammar grammar = { names, xl_merge_table, merge_set };
+    const char *operands[2] = { NULL, NULL };
+    int status;
+
+    memset(out, 0, sizeof(*out));
+    status = xl_parse(&grammar, argc, argv, out, operands, help, problem);
+    out->domain = operands[0];
+    out->name = operands[1];
+    if (!status && !*help)
+        status = merge_check(out, problem);
+    if (status)
+        xl_merge_options_free(out);
+    return status;
+}
+
+void xl_merge_options_free(struct xl_merge_options *o)
 {
     free(o->vdevs);
     o->vdevs = NULL;

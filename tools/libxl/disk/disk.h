@@ -182,6 +182,8 @@ int libxlss__config_can_move(struct libxlss__op *op, const char *vdev,
 /* Ends what an earlier try has left to QEMU. */
 int libxlss__merge_end_old(struct libxlss__op *op,
                            struct libxlss__disk *disk);
+/* The same of all disks of a domain that runs. */
+int libxlss__merge_end_all(struct libxlss__op *op);
 /*
  * Makes nothing be based on the file `base` any more: each overlay takes its
  * data in. `kept_r`: an overlay holds snapshots inside, which need the base:

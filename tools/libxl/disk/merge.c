@@ -62,7 +62,7 @@ static int wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
 }
 
 /* What was copied is no loss: a second job passes over it. */
-static int cancel_job(struct libxlss__op *op, struct libxlss__disk *disk,
+static int cancel_job(struct libxlss__op *op, const char *vdev,
                       const char *name)
 {
     struct libxlss__job job = { 0 };
@@ -85,14 +85,35 @@ static int cancel_job(struct libxlss__op *op, struct libxlss__disk *disk,
     }
     if (rc)
         LOG_WARN(op, "disk %s: the merge that was begun goes on in QEMU",
-                 disk->vdev);
+                 vdev);
     return rc;
 }
 
 /* It ends pending, and changes nothing by itself. */
 int libxlss__merge_end_old(struct libxlss__op *op, struct libxlss__disk *disk)
 {
-    return cancel_job(op, disk, job_name(op, disk));
+    return cancel_job(op, disk->vdev, job_name(op, disk));
+}
+
+int libxlss__merge_end_all(struct libxlss__op *op)
+{
+    struct libxlss__qmp qmp;
+    char **jobs = NULL;
+    int i, rc, rc2, num = 0;
+
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__qmp_jobs(&qmp, &jobs, &num);
+    libxlss__qmp_close(&qmp);
+    for (i = 0; i < num; i++) {
+        if (strncmp(jobs[i], XLSS_JOB, strlen(XLSS_JOB)))
+            continue;
+        rc2 = cancel_job(op, jobs[i] + strlen(XLSS_JOB), jobs[i]);
+        if (!rc)
+            rc = rc2;
+    }
+    return rc;
 }
 
 struct plan {
@@ -192,7 +213,7 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     if (!rc)
         rc = wait_job(op, disk, job, false);
     if (rc && libxlss__qemu_alive(op))
-        cancel_job(op, disk, job);
+        cancel_job(op, disk->vdev, job);
     /* The new header, before the base goes. */
     return rc ? rc : libxlss__file_sync(op, overlay);
 }

@@ -201,6 +201,27 @@ int libxlss__qmp_job(struct libxlss__qmp *qmp, const char *job,
     return rc;
 }
 
+int libxlss__qmp_jobs(struct libxlss__qmp *qmp, char ***list_r, int *num_r)
+{
+    yajl_val jobs;
+    size_t i;
+    int rc;
+
+    *num_r = 0;
+    rc = libxlss__qmp_run(qmp, "query-jobs", NULL, XLSS_QMP_TIMEOUT_MS,
+                          &jobs);
+    *list_r = libxlss__zalloc(qmp->op, (json_length(jobs) + 1) *
+                                       sizeof(**list_r));
+    for (i = 0; !rc && i < json_length(jobs); i++) {
+        const char *id = json_string(json_item(jobs, i), "id");
+
+        if (id)
+            (*list_r)[(*num_r)++] = libxlss__strdup(qmp->op, id);
+    }
+    yajl_tree_free(jobs);
+    return rc;
+}
+
 int libxlss__qmp_job_finalize(struct libxlss__qmp *qmp, const char *job)
 {
     return run_with(qmp, "job-finalize", "id", job);

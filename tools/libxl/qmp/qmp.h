@@ -134,6 +134,8 @@ struct libxlss__job {
 };
 int libxlss__qmp_job(struct libxlss__qmp *qmp, const char *job,
                      struct libxlss__job *state);
+/* The names of all jobs. */
+int libxlss__qmp_jobs(struct libxlss__qmp *qmp, char ***list_r, int *num_r);
 int libxlss__qmp_job_finalize(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_dismiss(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job);
