@@ -427,6 +427,84 @@ static void test_client_died(void **state)
     end();
 }
 
+static bool looks_like(int disk, const char *keep, libxl_disk_file_role role,
+                       const char *path)
+{
+    char *kept = (char *)keep;
+    libxl_disk_file_list list;
+    libxl_device_disk dev;
+    bool is;
+
+    libxl_disk_file_list_init(&list);
+    libxl_device_disk_init(&dev);
+    dev.vdev = strdup(bed.vdev[disk]);
+    dev.pdev_path = strdup(fake.exists ? bed.path[disk] : first[disk]);
+    assert_int_equal(libxl_disk_file_look(ctx, fake.exists ? fake.domid
+                                                           : XLSS_OFF,
+                                          &dev, keep ? &kept : NULL, !!keep,
+                                          &list, &how), 0);
+    is = path ? list.num_files == 1 && list.files[0].role == role &&
+                !strcmp(list.files[0].path, path)
+              : !list.num_files;
+    libxl_device_disk_dispose(&dev);
+    libxl_disk_file_list_dispose(&list);
+    return is;
+}
+
+/* What snapshot-check asks: in each case, one file, or none. */
+static void test_look(void **state)
+{
+    char base[256], live[256], text[600];
+
+    (void)state;
+    make_external(1);
+    assert_true(looks_like(0, NULL, 0, NULL));
+    assert_int_equal(external("e", &args), 0);
+    snprintf(base, sizeof(base), "%s.e", first[0]);
+    snprintf(live, sizeof(live), "%s", bed.path[0]);
+    assert_true(libxl_disk_file_is_frozen(base));
+    assert_true(looks_like(0, base, 0, NULL));
+    assert_true(looks_like(0, NULL, LIBXL_DISK_FILE_ROLE_CHAIN, base));
+    /* An overlay on it that is nobody's. */
+    assert_int_equal(run_in_bed("qemu-img create -q -f qcow2 -u -b \"$PWD/"
+                                "disk,0 a:b.qcow2.e\" -F qcow2 old.qcow2 "
+                                "64M"), 0);
+    snprintf(text, sizeof(text), "%s/old.qcow2", bed.dir);
+    assert_true(looks_like(0, base, LIBXL_DISK_FILE_ROLE_OVERLAY, text));
+    assert_int_equal(run_in_bed("rm old.qcow2"), 0);
+    turn_off();
+    assert_true(!strcmp(live, first[0]) ||
+                looks_like(0, base, LIBXL_DISK_FILE_ROLE_LIVE_NAME, live));
+    assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[0], &how),
+                     0);
+    assert_true(looks_like(0, base, 0, NULL));
+    assert_true(looks_like(0, NULL, LIBXL_DISK_FILE_ROLE_CHAIN, base));
+    assert_int_equal(run_in_bed("qemu-img rebase -u -b '' "
+                                "'./disk,0 a:b.qcow2'"), 0);
+    assert_true(looks_like(0, NULL, LIBXL_DISK_FILE_ROLE_ALONE, base));
+    assert_true(looks_like(0, base, 0, NULL));
+    end();
+}
+
+/* QEMU goes over to a file that libxl knows nothing of. */
+static void test_look_other_name(void **state)
+{
+    char text[600], path[192];
+
+    (void)state;
+    make_external(1);
+    snprintf(path, sizeof(path), "%s/theirs.qcow2", bed.dir);
+    snprintf(text, sizeof(text), "{\"node-name\":\"xvda-qcow2\","
+             "\"snapshot-file\":\"%s\",\"format\":\"qcow2\","
+             "\"snapshot-node-name\":\"xvda-theirs\"}", path);
+    assert_int_equal(bed_qmp("blockdev-snapshot-sync", text), 0);
+    assert_true(looks_like(0, NULL, LIBXL_DISK_FILE_ROLE_OTHER_NAME, path));
+    assert_int_equal(libxl_domain_disk_chain_changed(ctx, fake.domid, "xvda",
+                                                     &how), 0);
+    assert_true(looks_like(0, NULL, 0, NULL));
+    end();
+}
+
 /*
  * Fails the n-th call, for every n: the guest runs, all names lead to its
  * data, and the merge can be done again.
@@ -509,6 +587,8 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_aborted),
         cmocka_unit_test(test_client_died),
+        cmocka_unit_test(test_look),
+        cmocka_unit_test(test_look_other_name),
         cmocka_unit_test(test_fail_online),
         cmocka_unit_test(test_fail_off),
         cmocka_unit_test(test_qemu_dies),

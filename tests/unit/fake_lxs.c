@@ -786,7 +786,46 @@ int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
     (void)ctx;
     (void)path;
     (void)how;
+    fake->named++;
     return 0;
+}
+
+int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
+                                    const char *vdev,
+                                    const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)how;
+    if (!strcmp(vdev, "xvda")) {
+        fake->named++;
+        fake->file[0] = '\0';
+    }
+    return 0;
+}
+
+int libxl_disk_file_look(libxl_ctx *ctx, uint32_t domid,
+                         const libxl_device_disk *disk, char *const *keep,
+                         int num_keep, libxl_disk_file_list *out,
+                         const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)keep;
+    (void)num_keep;
+    (void)how;
+    if (!fake->file[0] || strcmp(disk->vdev, "xvda"))
+        return 0;
+    out->files = calloc(1, sizeof(*out->files));
+    out->num_files = 1;
+    out->files[0].path = strdup(fake->file);
+    out->files[0].role = fake->file_role;
+    return 0;
+}
+
+bool libxl_disk_file_is_frozen(const char *path)
+{
+    return !strcmp(path, fake->frozen);
 }
 
 char *libxl_domain_disk_settled_path(libxl_ctx *ctx, const char *path,

@@ -45,6 +45,10 @@ typedef struct {
     bool stopped;               /* QEMU is, and nothing else */
     bool guard_works;           /* after a death */
     char exported[256];         /* the label of what is; "": nothing */
+    char file[256];             /* what libxl_disk_file_look tells of xvda */
+    libxl_disk_file_role file_role;
+    int named;                  /* names put right, or libxl told */
+    char frozen[256];           /* the one file that bears the mark */
     int merges;                 /* libxl_domain_disk_merge, so often */
     int ended;                  /* recoveries of one */
     char merged[512];           /* vdevs, direction and keep of the last */

@@ -264,6 +264,96 @@ static void check_finds_it(void **state)
     xlu_snapshot_findings_dispose(&found);
 }
 
+/* What is found of the one file that there is. */
+static void check_one(libxl_disk_file_role role, xlu_snapshot_finding *out)
+{
+    xlu_snapshot_findings found;
+    int i, num = 0;
+
+    fake->file_role = role;
+    snprintf(fake->file, sizeof(fake->file), "%s.old", image);
+    xlu_snapshot_findings_init(&found);
+    xlu_snapshot_finding_init(out);
+    assert_int_equal(xlu_snapshot_check(cat, false, &found), 0);
+    for (i = 0; i < found.num_findings; i++)
+        if (strstr(found.findings[i].text, fake->file)) {
+            num++;
+            xlu_snapshot_finding_copy(fake_ctx(), out, &found.findings[i]);
+        }
+    assert_int_equal(num, 1);
+    xlu_snapshot_findings_dispose(&found);
+}
+
+static void check_files(void **state)
+{
+    static const libxl_disk_file_role roles[] = {
+        LIBXL_DISK_FILE_ROLE_CHAIN, LIBXL_DISK_FILE_ROLE_ALONE,
+        LIBXL_DISK_FILE_ROLE_OVERLAY };
+    xlu_snapshot_finding f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        check_one(roles[i], &f);
+        assert_int_equal(f.kind, XLU_SNAPSHOT_FINDING_KIND_FILE);
+        assert_int_equal(f.degree, XLU_SNAPSHOT_DEGREE_NOTE);
+        assert_null(f.repair);
+        xlu_snapshot_finding_dispose(&f);
+    }
+    fake->file[0] = '\0';
+}
+
+/* libxl, or the file's own name, is put right; and only by a repair. */
+static void check_names(void **state)
+{
+    xlu_snapshot_findings left;
+    xlu_snapshot_finding f;
+
+    (void)state;
+    check_one(LIBXL_DISK_FILE_ROLE_OTHER_NAME, &f);
+    assert_int_equal(f.kind, XLU_SNAPSHOT_FINDING_KIND_NAME);
+    assert_int_equal(f.degree, XLU_SNAPSHOT_DEGREE_REPAIR);
+    assert_string_equal(f.subject, "xvda");
+    xlu_snapshot_finding_dispose(&f);
+    assert_int_equal(fake->named, 0);
+    xlu_snapshot_findings_init(&left);
+    assert_int_equal(xlu_snapshot_repair(cat, false, NULL, &left), 0);
+    assert_int_equal(fake->named, 1);
+    xlu_snapshot_findings_dispose(&left);
+
+    fake->running = false;
+    fake->named = 0;
+    open_again();
+    check_one(LIBXL_DISK_FILE_ROLE_LIVE_NAME, &f);
+    assert_string_equal(f.subject, image);
+    xlu_snapshot_finding_dispose(&f);
+    xlu_snapshot_findings_init(&left);
+    xlu_snapshot_repair(cat, false, NULL, &left);
+    assert_true(fake->named > 0);
+    xlu_snapshot_findings_dispose(&left);
+    fake->file[0] = '\0';
+}
+
+/* While a document is lost a file may be that snapshot's. */
+static void check_lost(void **state)
+{
+    xlu_snapshot_findings found;
+    int i;
+
+    (void)state;
+    assert_int_equal(xluss__file_put(cat->lg, &cat->snaps, "e.json", "{", 1,
+                                     false), 0);
+    fake->file_role = LIBXL_DISK_FILE_ROLE_ALONE;
+    snprintf(fake->file, sizeof(fake->file), "%s.old", image);
+    xlu_snapshot_findings_init(&found);
+    assert_int_equal(xlu_snapshot_check(cat, false, &found), 0);
+    for (i = 0; i < found.num_findings; i++)
+        assert_int_not_equal(found.findings[i].kind,
+                             XLU_SNAPSHOT_FINDING_KIND_FILE);
+    fake->file[0] = '\0';
+    xlu_snapshot_findings_dispose(&found);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -277,6 +367,9 @@ int main(void)
         TEST(fails),
         TEST(crashes),
         TEST(check_finds_it),
+        TEST(check_files),
+        TEST(check_names),
+        TEST(check_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

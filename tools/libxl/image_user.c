@@ -124,25 +124,38 @@ static int wait_closed(struct libxlss__op *op, const char *path,
     return XLSS(NOT_POSSIBLE);
 }
 
-int libxlss__image_idle(struct libxlss__op *op, const char *path)
+const char *libxlss__disk_of_other(struct libxlss__op *op, const char *path)
 {
     unsigned int num, i;
     struct stat st;
     char **domids;
 
-    if (stat(path, &st)) {
-        LOG_ERRNO(op, "cannot find the image %s", path);
-        return ERROR_NOTFOUND;
-    }
+    if (stat(path, &st))
+        return NULL;
     domids = libxlss__xs_list(op, &num, "/libxl");
     for (i = 0; i < num; i++) {
         if (strtoul(domids[i], NULL, 10) == op->domid &&
             op->domid != XLSS_OFF)
             continue;
-        if (domain_has(op, domids[i], &st)) {
-            LOG_ERROR(op, "%s is a disk of domain %s", path, domids[i]);
-            return XLSS(NOT_POSSIBLE);
-        }
+        if (domain_has(op, domids[i], &st))
+            return domids[i];
+    }
+    return NULL;
+}
+
+int libxlss__image_idle(struct libxlss__op *op, const char *path)
+{
+    const char *other;
+    struct stat st;
+
+    if (stat(path, &st)) {
+        LOG_ERRNO(op, "cannot find the image %s", path);
+        return ERROR_NOTFOUND;
+    }
+    other = libxlss__disk_of_other(op, path);
+    if (other) {
+        LOG_ERROR(op, "%s is a disk of domain %s", path, other);
+        return XLSS(NOT_POSSIBLE);
     }
     return wait_closed(op, path, &st);
 }

@@ -307,6 +307,24 @@ int libxl_domain_disk_merge(libxl_ctx *ctx, uint32_t domid,
                             LIBXL_EXTERNAL_CALLERS_ONLY;
 
 /*
+ * The files of a disk that aren't where they should be, or that nothing
+ * needs: see libxl_disk_file_role. Touches nothing. disk: vdev and path, as
+ * libxl has them, or, of a domain that is off, as its configuration will.
+ * keep: as in libxl_domain_disk_merge_args. *out: initialised; the caller's
+ * to dispose of. While a block job runs QEMU isn't asked.
+ */
+int libxl_disk_file_look(libxl_ctx *ctx, uint32_t domid,
+                         const libxl_device_disk *disk, char *const *keep,
+                         int num_keep, libxl_disk_file_list *out,
+                         const libxl_snapshot_how *how);
+
+/*
+ * Has this library frozen the file for an external snapshot? False, too,
+ * where the filesystem has no extended attributes.
+ */
+bool libxl_disk_file_is_frozen(const char *path);
+
+/*
  * The PATH of a disk that a domain has at `path` (PATH.liveN, or PATH
  * itself), which is where it is found once the domain is off. malloc'ed;
  * NULL only if libxl or xenstore can't be reached.

@@ -227,6 +227,8 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
 /* image_user.c: 0 if no other domain has the image (a file or a block device)
  * as a disk, and no process or loop device has it open; says who has. */
 int libxlss__image_idle(struct libxlss__op *op, const char *path);
+/* The domid of another domain that has it as a disk; NULL: none has. */
+const char *libxlss__disk_of_other(struct libxlss__op *op, const char *path);
 /* Has it the file open? */
 bool libxlss__process_has(pid_t pid, const struct stat *st);
 

@@ -14,14 +14,14 @@
 
 #include "xluss_check.h"
 
-/* In the order in which they are told. "Do the names of a domain that is off
- * say what they should" belongs here, too, for drivers that move disks. */
+/* In the order in which they are told. */
 static void (*const checks[])(xluss__check *c) = {
     xluss__check_domain,
     xluss__check_files,
     xluss__check_documents,
     xluss__check_memory,
     xluss__check_disks,
+    xluss__check_chains,
     xluss__check_tree,
     xluss__check_exports,
 };

@@ -101,8 +101,8 @@ static void add_file(xlu_snapshot_catalogue *cat,
 
 /* Where its disks are, or were once: no file of these is needed but those
  * that are kept. */
-static int fill_off(xlu_snapshot_catalogue *cat, const char *const *vdevs,
-                    libxl_domain_disk_merge_args *args)
+void xluss__disks_off(xlu_snapshot_catalogue *cat, const char *const *vdevs,
+                      libxl_domain_disk_merge_args *args)
 {
     int i, j;
 
@@ -120,6 +120,12 @@ static int fill_off(xlu_snapshot_catalogue *cat, const char *const *vdevs,
             if (d->device.format == LIBXL_DISK_FORMAT_QCOW2)
                 add_file(cat, args, &d->device, d->device.pdev_path);
         }
+}
+
+static int fill_off(xlu_snapshot_catalogue *cat, const char *const *vdevs,
+                    libxl_domain_disk_merge_args *args)
+{
+    xluss__disks_off(cat, vdevs, args);
     if (args->num_disks)
         return 0;
     LOG(cat->lg, ERROR, "domain %s is off, and no snapshot of it tells where "
@@ -139,8 +145,8 @@ static int fill_disks(xlu_snapshot_catalogue *cat, const char *const *vdevs,
 
 /* --- what no snapshot needs --- */
 
-static void fill_keep(xlu_snapshot_catalogue *cat,
-                      libxl_domain_disk_merge_args *args)
+void xluss__keep_all(xlu_snapshot_catalogue *cat,
+                     libxl_domain_disk_merge_args *args)
 {
     libxl_domain_snapshot_args all;
     int i;
@@ -165,7 +171,7 @@ static int merge_rest(xlu_snapshot_catalogue *cat,
     rc = fill_disks(cat, args->vdevs, m);
     if (rc)
         return rc;
-    fill_keep(cat, m);
+    xluss__keep_all(cat, m);
     xluss__op_init(&op, cat, XLU_SNAPSHOT_OPERATION_MERGE, NULL, how);
     op.j.domid = cat->dom.domid;
     rc = xluss__journal_begin(&op);

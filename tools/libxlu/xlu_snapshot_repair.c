@@ -225,6 +225,19 @@ static int repair_export(repair *r)
     return xlu_snapshot_export_stop(r->cat, r->f->snapshot, NULL, NULL);
 }
 
+static int repair_name(repair *r)
+{
+    xlu_snapshot_catalogue *cat = r->cat;
+    libxl_snapshot_how how = lower_how(r);
+
+    /* The subject is a path of a domain that is off, or a disk. */
+    if (cat->dom.domid == XLUSS__NO_DOMID)
+        return libxl_domain_disk_names_put_right(cat->ctx, r->f->subject,
+                                                 &how);
+    return libxl_domain_disk_chain_changed(cat->ctx, cat->dom.domid,
+                                           r->f->subject, &how);
+}
+
 static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED] = repair_journal,
     [XLU_SNAPSHOT_FINDING_KIND_STOPPED] = repair_stopped,
@@ -238,6 +251,8 @@ static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_CURRENT] = repair_current,
     [XLU_SNAPSHOT_FINDING_KIND_SAFETY] = repair_safety,
     [XLU_SNAPSHOT_FINDING_KIND_EXPORT] = repair_export,
+    [XLU_SNAPSHOT_FINDING_KIND_NAME] = repair_name,
+    [XLU_SNAPSHOT_FINDING_KIND_FILE] = NULL,
 };
 
 /* Repairs what was found of one kind; true if there was any. */

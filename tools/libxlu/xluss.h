@@ -354,6 +354,15 @@ int xluss__safety_drop(xluss__op *op, uint32_t domid);
 int xluss__delete_one(xlu_snapshot_catalogue *cat, const char *name,
                       libxl_merge_direction direction,
                       const libxl_snapshot_how *how);
+/* --- xlu_snapshot_merge.c --- */
+
+/* Where the disks of a domain that is off are, or were; vdevs NULL: all. */
+void xluss__disks_off(xlu_snapshot_catalogue *cat, const char *const *vdevs,
+                      libxl_domain_disk_merge_args *args);
+/* The files in which snapshots live. */
+void xluss__keep_all(xlu_snapshot_catalogue *cat,
+                     libxl_domain_disk_merge_args *args);
+
 /* All that is left of a delete once the disks are done. */
 int xluss__delete_finish(xluss__op *op);
 

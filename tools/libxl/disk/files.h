@@ -62,6 +62,10 @@ bool libxlss__name_is_live_of(struct libxlss__op *op, const char *live,
                               const char *path);
 /* A name of the form PATH.liveN that is free. */
 char *libxlss__name_live(struct libxlss__op *op, const char *path);
+/* The file PATH.liveN that should be PATH when the domain is off; NULL: the
+ * name is right. */
+int libxlss__name_wrong(struct libxlss__op *op, const char *path,
+                        char **live_r);
 /* Puts the name right, if it isn't; the domain is off. */
 int libxlss__name_put_right(struct libxlss__op *op, const char *path);
 /* Removes names PATH.liveN of the file `base`, which is about to go. */

@@ -183,6 +183,19 @@ static int leave_link(struct libxlss__op *op, const char *live,
     return libxlss__folder_sync(op, live);
 }
 
+int libxlss__name_wrong(struct libxlss__op *op, const char *path,
+                        char **live_r)
+{
+    struct lives l;
+    int rc;
+
+    *live_r = NULL;
+    if (path[0] != '/' || !strncmp(path, "/dev/", 5))
+        return 0;
+    rc = list_lives(op, path, &l);
+    return rc || !l.num ? rc : find_top(op, path, &l, live_r);
+}
+
 int libxlss__name_put_right(struct libxlss__op *op, const char *path)
 {
     char *top = NULL, *temporary;
