@@ -97,4 +97,9 @@ typedef enum {
 xluss__rebuild_result xluss__rebuild(xluss__check *c, const char *name,
                                      xlu_snapshot *s, char **why);
 
+/* xluss_rebuild_disks.c: outside of the image of *d, or in a frozen one. True:
+ * *d says where. *why: found, but not all that must be known. */
+bool xluss__rebuild_disk(xluss__check *c, const char *name,
+                         libxl_disk_snapshot *d, char **why);
+
 #endif /* XLUSS_CHECK_H */

@@ -2,8 +2,9 @@
 /*
  * NAME.json is lost, but the snapshot itself need not be: its disks hold it
  * under its name, the memory image has the domain's configuration, and
- * NAME.xml what else there was. Only snapshots that lie inside the images of
- * all disks are made again: of others, NAME.json alone knew where they are.
+ * NAME.xml what else there was. All of its disks must be found, inside their
+ * images or by the names that what is outside has (xluss_rebuild_disks.c); of
+ * others, NAME.json alone knew where they are.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,32 +44,42 @@ static bool read_config(xluss__check *c, const char *name,
     return good;
 }
 
+static bool is_inside(xluss__check *c, const xlu_snapshot *s,
+                      libxl_disk_snapshot *d, char **why)
+{
+    const xluss__checked_image *im;
+
+    if (d->kind != LIBXL_DISK_SNAPSHOT_KIND_INTERNAL)
+        return false;
+    im = xluss__check_image(c, d);
+    if (im->why)
+        *why = xluss__strdup(im->why);
+    if (im->why || !xluss__image_holds(im, s->name))
+        return false;
+    d->name = xluss__strdup(s->name);
+    d->size = im->snaps[0].size;
+    return true;
+}
+
 /* The disks, and how many of them hold it. *why: what can't be told. */
 static int find_disks(xluss__check *c, xlu_snapshot *s, char **why)
 {
     libxl_domain_snapshot_args *args = &s->args;
+    const char *missing = NULL;
     int i, held = 0;
 
     for (i = 0; i < args->num_disks && !*why; i++) {
         libxl_disk_snapshot *d = &args->disks[i];
-        const xluss__checked_image *im;
 
-        if (d->kind != LIBXL_DISK_SNAPSHOT_KIND_INTERNAL) {
-            *why = xluss__asprintf("disk %s holds no snapshots inside",
-                                   d->device.vdev);
-            break;
-        }
-        im = xluss__check_image(c, d);
-        if (im->why) {
-            *why = xluss__strdup(im->why);
-        } else if (xluss__image_holds(im, s->name)) {
-            d->name = xluss__strdup(s->name);
-            d->size = im->snaps[0].size;
+        if (is_inside(c, s, d, why) ||
+            (!*why && xluss__rebuild_disk(c, s->name, d, why)))
             held++;
-        }
+        else
+            missing = d->device.vdev;
     }
-    if (!*why && held && held < args->num_disks)
-        *why = xluss__strdup("some of its disks hold it, others don't");
+    if (!*why && held && missing)
+        *why = xluss__asprintf("some of its disks hold it, others don't: "
+                               "nothing is found of disk %s", missing);
     return held;
 }
 
@@ -160,8 +171,8 @@ xluss__rebuild_result xluss__rebuild(xluss__check *c, const char *name,
         goto out;
     }
     xluss__args_complete(c->cat->ctx, &s->args, &config);
-    held = x.elsewhere ? 0 : find_disks(c, s, why);
-    if (x.elsewhere)
+    held = find_disks(c, s, why);
+    if (!*why && !held && x.elsewhere)
         *why = xluss__strdup("its disks' state is in files that only the "
                              "JSON knew");
     if (*why)
