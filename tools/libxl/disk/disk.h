@@ -199,6 +199,12 @@ bool libxlss__can_merge_down(struct libxlss__op *op,
                              const struct libxlss__disk *disk,
                              const char *overlay);
 
+/* frozen.c */
+/* Deletes a snapshot inside a frozen image that the running domain's QEMU has
+ * in a chain. there_r: it has; else the image is for qemu-img. */
+int libxlss__frozen_remove(struct libxlss__op *op, struct libxlss__disk *disk,
+                           const char *path, const char *name, bool *there_r);
+
 /* leftover.c */
 /* Merges away what is left in the chain of a disk below the guest's file,
  * removes what is left beside it, and counts: files that went, files that had

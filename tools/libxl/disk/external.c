@@ -21,7 +21,6 @@
 
 #include "external.h"
 
-#define QEMU_REOPENS 1000               /* 10.0: major * 100 + minor */
 #define SPACE_MIN (16u << 20)           /* bytes, for an overlay's beginning */
 
 static bool is_file_path(const char *path)
@@ -164,7 +163,7 @@ static int plan(struct libxlss__op *op, struct libxlss__qmp *qmp,
         LOG_ERROR(op, "disk %s: an overlay can only be qcow2", disk->vdev);
         return XLSS(NOT_POSSIBLE);
     }
-    disk->reopens = qmp->version >= QEMU_REOPENS && !asked &&
+    disk->reopens = qmp->version >= XLSS_QEMU_REOPENS && !asked &&
                     disk->dev.format == LIBXL_DISK_FORMAT_QCOW2;
     rc = choose_path(op, disk, name);
     if (rc)

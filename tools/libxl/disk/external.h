@@ -6,6 +6,8 @@
 #include "disk.h"
 #include "files.h"
 
+#define XLSS_QEMU_REOPENS 1000          /* 10.0: major * 100 + minor */
+
 #define external(disk) ((disk)->snap.u.external)
 
 /* external.c */

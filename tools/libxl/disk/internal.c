@@ -110,6 +110,13 @@ static int remove_offline(struct libxlss__op *op, struct libxlss__disk *disk,
                  "it", disk->vdev, image_of(disk));
         return 0;
     }
+    if (is_frozen(disk)) {
+        bool there;
+
+        rc = libxlss__frozen_remove(op, disk, image_of(disk), name, &there);
+        if (rc || there)
+            return rc;
+    }
     rc = read_image(op, disk, &image);
     if (!rc && libxlss__image_has(&image, name)) {
         libxlss__file_set_immutable(op, image_of(disk), false);

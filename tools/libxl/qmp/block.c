@@ -110,6 +110,7 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
     json_put_string(g, "file", file_node);
     if (backing_node)
         json_put_string(g, "backing", backing_node);
+    put_bool(g, "read-only", o->read_only);
     put_cache(g, o);
     yajl_gen_map_close(g);
     yajl_gen_array_close(g);
@@ -120,6 +121,22 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node)
 {
     return run_with(qmp, "blockdev-del", "node-name", node);
+}
+
+int libxlss__qmp_snapshot_delete_job(struct libxlss__qmp *qmp,
+                                     const char *job, const char *node,
+                                     const char *name)
+{
+    yajl_gen g = begin();
+
+    json_put_string(g, "job-id", job);
+    json_put_string(g, "tag", name);
+    json_put_key(g, "devices");
+    yajl_gen_array_open(g);
+    yajl_gen_string(g, (const unsigned char *)node, strlen(node));
+    yajl_gen_array_close(g);
+    yajl_gen_map_close(g);
+    return run(qmp, "snapshot-delete", g, XLSS_QMP_LONG_TIMEOUT_MS);
 }
 
 /* No QMP command flushes one node. */

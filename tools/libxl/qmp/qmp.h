@@ -100,6 +100,7 @@ int libxlss__transaction_run(struct libxlss__qmp *qmp,
 struct libxlss__node_options {
     bool direct;                /* cache.direct, for direct-io-safe */
     bool discard;               /* discard=unmap */
+    bool read_only;             /* of a reopen */
 };
 /* A qcow2 node on a file of its own, without its backing chain. */
 int libxlss__qmp_add_overlay(struct libxlss__qmp *qmp, const char *node,
@@ -116,6 +117,10 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
                            const struct libxlss__node_options *o);
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
 
+/* As a job, which takes a node that others are based on. */
+int libxlss__qmp_snapshot_delete_job(struct libxlss__qmp *qmp,
+                                     const char *job, const char *node,
+                                     const char *name);
 /* Writes out what QEMU's cache of an image's metadata holds. That it went
  * wrong, QEMU tells its own standard error alone. */
 int libxlss__qmp_flush(struct libxlss__qmp *qmp, const char *node);
