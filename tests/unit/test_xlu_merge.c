@@ -326,6 +326,8 @@ static void check_names(void **state)
     open_again();
     check_one(LIBXL_DISK_FILE_ROLE_LIVE_NAME, &f);
     assert_string_equal(f.subject, image);
+    assert_int_equal(f.degree, XLU_SNAPSHOT_DEGREE_NOTE);
+    assert_non_null(f.repair);
     xlu_snapshot_finding_dispose(&f);
     xlu_snapshot_findings_init(&left);
     xlu_snapshot_repair(cat, false, NULL, &left);

@@ -29,11 +29,13 @@ static void tell_name(chains *h, const libxl_disk_file *f)
 {
     const char *path = h->disk->pdev_path;
 
+    /* As after every shutdown on QEMU 7.2, until the next command. */
     if (f->role == LIBXL_DISK_FILE_ROLE_LIVE_NAME)
-        xluss__found(h->c, XLU_SNAPSHOT_FINDING_KIND_NAME, NULL, path,
-                     "it gets its own name again", "disk %s: the guest's file "
-                     "is %s, and configurations name %s, which is a frozen "
-                     "one", h->disk->vdev, f->path, path);
+        xluss__only_note(
+            xluss__found(h->c, XLU_SNAPSHOT_FINDING_KIND_NAME, NULL, path,
+                         "it gets its own name again", "disk %s: the guest's "
+                         "file is %s, and configurations name %s, which is a "
+                         "frozen one", h->disk->vdev, f->path, path));
     else
         xluss__found(h->c, XLU_SNAPSHOT_FINDING_KIND_NAME, NULL,
                      h->disk->vdev, "libxl is told", "disk %s: QEMU writes to "
