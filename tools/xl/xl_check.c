@@ -258,27 +258,6 @@ static void check_all(struct check *c)
     check_host(c);
 }
 
-static void print_json(struct check *c)
-{
-    char *text = NULL, *pretty;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    int i;
-
-    if (!f)
-        abort();
-    fputc('[', f);
-    for (i = 0; i < c->num_json; i++)
-        fprintf(f, "%s%s", i ? "," : "", c->json[i]);
-    fputc(']', f);
-    if (fclose(f))
-        abort();
-    pretty = xl_json_pretty(text);
-    xl_print_document(stdout, pretty);
-    free(pretty);
-    free(text);
-}
-
 int xl_check_main(const struct xl_globals *globals, int argc, char **argv)
 {
     struct xl_check_options o;
@@ -286,7 +265,7 @@ int xl_check_main(const struct xl_globals *globals, int argc, char **argv)
     struct xl_session s;
     struct check c = { .s = &s, .o = &o };
     bool help;
-    int i, status = xl_check_parse(argc, argv, &o, &help, &problem);
+    int status = xl_check_parse(argc, argv, &o, &help, &problem);
 
     if (status)
         return xl_help_problem(argv[0], &problem);
@@ -300,12 +279,10 @@ int xl_check_main(const struct xl_globals *globals, int argc, char **argv)
         else
             check_all(&c);
         if (o.json)
-            print_json(&c);
+            xl_print_array(stdout, c.json, c.num_json);
         status = c.status;
     }
     xl_session_end(&s);
-    for (i = 0; i < c.num_json; i++)
-        free(c.json[i]);
     free(c.json);
     return status;
 }

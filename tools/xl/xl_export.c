@@ -26,26 +26,13 @@ static int open_catalogue(struct xl_session *s, bool wait)
 
 static int print_json(const libxl_snapshot_export_list *list, libxl_ctx *ctx)
 {
-    char *text = NULL, *one, *pretty;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    int i;
+    int i, n = list->num_exports;
+    char **texts = xl_alloc(n, sizeof(*texts));
 
-    if (!f)
-        abort();
-    fputc('[', f);
-    for (i = 0; i < list->num_exports; i++) {
-        one = libxl_snapshot_export_to_json(ctx, &list->exports[i]);
-        fprintf(f, "%s%s", i ? "," : "", one ? one : "null");
-        free(one);
-    }
-    fputc(']', f);
-    if (fclose(f))
-        abort();
-    pretty = xl_json_pretty(text);
-    xl_print_document(stdout, pretty);
-    free(pretty);
-    free(text);
+    for (i = 0; i < n; i++)
+        texts[i] = libxl_snapshot_export_to_json(ctx, &list->exports[i]);
+    xl_print_array(stdout, texts, n);
+    free(texts);
     return XL_EXIT_DONE;
 }
 

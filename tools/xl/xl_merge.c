@@ -17,26 +17,13 @@ static libxl_merge_direction direction(const struct xl_merge_options *o)
 static int print_json(libxl_ctx *ctx,
                       const libxl_domain_disk_merge_args *done)
 {
-    char *text = NULL, *one, *pretty;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    int i;
+    int i, n = done->num_disks;
+    char **texts = xl_alloc(n, sizeof(*texts));
 
-    if (!f)
-        abort();
-    fputc('[', f);
-    for (i = 0; i < done->num_disks; i++) {
-        one = libxl_disk_merge_to_json(ctx, &done->disks[i]);
-        fprintf(f, "%s%s", i ? "," : "", one ? one : "null");
-        free(one);
-    }
-    fputc(']', f);
-    if (fclose(f))
-        abort();
-    pretty = xl_json_pretty(text);
-    xl_print_document(stdout, pretty);
-    free(pretty);
-    free(text);
+    for (i = 0; i < n; i++)
+        texts[i] = libxl_disk_merge_to_json(ctx, &done->disks[i]);
+    xl_print_array(stdout, texts, n);
+    free(texts);
     return XL_EXIT_DONE;
 }
 

@@ -101,6 +101,29 @@ static void fill_row(char **row, const xlu_snapshot *s)
     row[COL_PARENT] = s->parent ? xl_print_safe(s->parent) : NULL;
 }
 
+void xl_print_array(FILE *f, char **texts, int n)
+{
+    char *text = NULL, *pretty;
+    size_t size;
+    FILE *all = open_memstream(&text, &size);
+    int i;
+
+    if (!all)
+        abort();
+    fputc('[', all);
+    for (i = 0; i < n; i++) {
+        fprintf(all, "%s%s", i ? "," : "", texts[i] ? texts[i] : "null");
+        free(texts[i]);
+    }
+    fputc(']', all);
+    if (fclose(all))
+        abort();
+    pretty = xl_json_pretty(text);
+    xl_print_document(f, pretty);
+    free(pretty);
+    free(text);
+}
+
 void xl_print_table(FILE *f, const xlu_snapshot *const *list, int n)
 {
     static const char *const heading[COLUMNS] = {

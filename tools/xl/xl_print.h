@@ -16,6 +16,8 @@ char *xl_print_safe(const char *s);
  */
 int xl_print_json(libxl_ctx *ctx, FILE *f, const xlu_snapshot *const *list,
                   int n, bool array);
+/* An array of such texts, each malloc'ed, NULL for null; frees them. */
+void xl_print_array(FILE *f, char **texts, int n);
 /* A document as it is stored; to a terminal, as above. */
 void xl_print_document(FILE *f, const char *text);
 
