@@ -202,6 +202,9 @@ int libxlss__image_apply(struct libxlss__op *op, const char *path,
                          const char *name);
 int libxlss__image_delete(struct libxlss__op *op, const char *path,
                           const char *name);
+/* An empty image; `path` is overwritten. */
+int libxlss__image_make(struct libxlss__op *op, const char *path,
+                        uint64_t size);
 /* An empty overlay; `path` is overwritten. */
 int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
                                 const char *backing, const char *format,

@@ -150,6 +150,17 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
     return run(op, path, argv, NULL);
 }
 
+int libxlss__image_make(struct libxlss__op *op, const char *path,
+                        uint64_t size)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "create", "-q", "-f", "qcow2",
+                     (char *)path,
+                     libxlss__printf(op, "%llu", (unsigned long long)size),
+                     NULL };
+
+    return run(op, path, argv, NULL);
+}
+
 /* -u: the backing file is a name in the header, and isn't opened. */
 int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
                                 const char *backing, const char *format,

@@ -9,15 +9,18 @@
  * from A up to the one before B, and until now that of A and all later ones.
  *
  * Where the image has external snapshots, the bitmaps lie in several layers.
- * The overlay begins with a bitmap of the checkpoint that was recording (in
- * the transaction that takes the snapshot), so a checkpoint may have a part
- * in each of several layers, and means their union. An overlay whose first
- * bitmap is not one of the layer below was made without us: that is a gap,
- * and all below it is broken. No bitmap of a lower layer is ever changed:
- * it is read-only, and QEMU 7.2 dies of blockdev-reopen on xen-block's
- * disks. What a deletion has to add to one, it puts into the top layer under
- * the same name; a lower layer's bitmap that is newer than the first of the
- * layer above, and isn't in that, is a deleted one.
+ * The overlay begins with one for the checkpoint that was recording (in the
+ * transaction that takes the snapshot): a further part of it, called
+ * xlss-p-SEQ-NAME, which means nothing without what is below. A checkpoint
+ * is the union of its parts. An overlay whose oldest bitmap is not such a
+ * part of one in the layer below was made without us: that is a gap, and all
+ * below it is broken.
+ *
+ * No bitmap of a lower layer is ever changed: it is read-only, and QEMU 7.2
+ * dies of blockdev-reopen on xen-block's disks. What a deletion has to add to
+ * one, it puts into a further part in the top layer. A bitmap in a lower
+ * layer that is newer than the oldest part in the layer above, and has no
+ * part there, is a deleted one.
  */
 #ifndef LIBXLSS_CHECKPOINT_H
 #define LIBXLSS_CHECKPOINT_H
@@ -28,6 +31,7 @@
 /* Every bitmap of this library begins so; all others are left alone. */
 #define XLSS_BITMAP_PREFIX     "xlss-"
 #define XLSS_CHECKPOINT_PREFIX XLSS_BITMAP_PREFIX "c-"
+#define XLSS_PART_PREFIX       XLSS_BITMAP_PREFIX "p-"
 /* For a moment only, never persistent: a range, a copy for a reader. Any
  * later operation that finds one idle may remove it. */
 #define XLSS_RANGE_PREFIX      XLSS_BITMAP_PREFIX "r-"
@@ -40,9 +44,13 @@
 bool libxlss__checkpoint_name_ok(const char *name);
 char *libxlss__checkpoint_bitmap(struct libxlss__op *op, uint64_t seq,
                                  const char *name);
-/* False: it isn't one of a checkpoint. *name_r points into bitmap. */
+/* A further part of it. */
+char *libxlss__checkpoint_part(struct libxlss__op *op, uint64_t seq,
+                               const char *name);
+/* False: it isn't one of a checkpoint. *name_r points into bitmap; *part_r:
+ * it is a further part. */
 bool libxlss__checkpoint_parse(const char *bitmap, uint64_t *seq_r,
-                               const char **name_r);
+                               const char **name_r, bool *part_r);
 
 /* chain.c */
 
@@ -55,7 +63,7 @@ struct libxlss__checkpoint_part {
 struct libxlss__checkpoint {
     uint64_t seq;               /* grows with time; 1 is the first */
     const char *name;
-    const char *bitmap;         /* its name on every layer */
+    const char *bitmap;         /* of the last part */
     struct libxlss__checkpoint_part *parts;     /* the top layer's last */
     int num_parts;
     bool in_top;                /* the last part is on the top node */
@@ -86,6 +94,25 @@ libxlss__checkpoint_find(struct libxlss__checkpoints *c, const char *name);
 struct libxlss__checkpoint *
 libxlss__checkpoint_recording(struct libxlss__checkpoints *c);
 
+/* carry.c: external snapshots, and merges of their files. */
+
+/*
+ * After the action that puts the node `overlay` over disk's node, which was
+ * read in this session, and in the same transaction: what records goes on
+ * recording.
+ */
+void libxlss__checkpoint_carry(struct libxlss__transaction *t,
+                               const struct libxlss__node *base,
+                               const char *overlay);
+/*
+ * The data of `base` is in `overlay`, which is based on it, and will be based
+ * on what `base` is based on: it takes the bitmaps over, too. Both are
+ * writable or were read in this session before a job made `overlay` so.
+ */
+void libxlss__checkpoint_carry_up(struct libxlss__transaction *t,
+                                  const struct libxlss__node *base,
+                                  const struct libxlss__node *overlay);
+
 /* actions.c: each adds to a transaction that may hold others' actions. */
 
 /* The checkpoint seq-name begins: seq is above last_seq of every disk that
@@ -105,6 +132,12 @@ int libxlss__checkpoint_end(struct libxlss__op *op,
                             struct libxlss__transaction *t,
                             const struct libxlss__checkpoints *c,
                             const struct libxlss__checkpoint *checkpoint);
+/* The one of that number belongs to this disk, and has no bitmap any more:
+ * all older ones go. NOT_POSSIBLE where those are in a lower layer. */
+int libxlss__checkpoint_end_missing(struct libxlss__op *op,
+                                    struct libxlss__transaction *t,
+                                    const struct libxlss__checkpoints *c,
+                                    uint64_t seq);
 /*
  * Makes the bitmap `target` on `node` (disabled, not persistent unless
  * `persistent`), with what was written from `since` to `until` (NULL: up to
@@ -122,5 +155,40 @@ int libxlss__checkpoint_range(struct libxlss__op *op,
 int libxlss__checkpoint_known(struct libxlss__op *op,
                               struct libxlss__checkpoints *c,
                               const char *since, const char *until);
+
+/* disks.c */
+
+/*
+ * Lock, configuration, disks (as _disks); guard: for an operation that will
+ * pause the domain.
+ */
+int libxlss__checkpoint_begin(struct libxlss__op *op,
+                              const libxl_snapshot_how *how,
+                              char *const *vdevs, int num, bool lenient,
+                              bool guard);
+bool libxlss__checkpoint_any(const struct libxlss__op *op);
+
+/*
+ * Fills op->disks, after libxlss__domain_config: those with these vdevs, each
+ * with a driver that libxlss__disks_find takes; none: every writable disk.
+ * One that QEMU doesn't have is NOT_POSSIBLE, unless `lenient`: then it is
+ * passed over where it isn't named.
+ */
+int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
+                              int num, bool lenient);
+/*
+ * In a session, after libxlss__disks_find or the opening of a window: the
+ * checkpoints of disk i in [i], num 0 where the disk takes no part.
+ */
+int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
+                                  struct libxlss__checkpoints **list_r);
+/* Two writable nodes, one of them idle: whose bitmap is right is not known
+ * from then on. IMAGE_OPEN_TWICE, with a sentence. */
+int libxlss__checkpoint_no_twins(struct libxlss__op *op);
+
+/* extents.c: a bitmap that is stored in a qcow2 file, as extents. */
+int libxlss__bitmap_read(struct libxlss__op *op, const char *path,
+                         const char *bitmap, uint64_t size,
+                         libxl_disk_dirty *out);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "disk.h"
 #include "files.h"
+#include "../checkpoint/checkpoint.h"
 
 #define QEMU_REOPENS 1000               /* 10.0: major * 100 + minor */
 #define SPACE_MIN (16u << 20)           /* bytes, for an overlay's beginning */
@@ -321,6 +322,7 @@ static void action(struct libxlss__disk *disk,
     (void)name;
     libxlss__transaction_external(t, disk->writer.node->name,
                                   disk->overlay_node);
+    libxlss__checkpoint_carry(t, disk->writer.node, disk->overlay_node);
 }
 
 /* Whoever starts the domain from the old path must fail, not write. */
