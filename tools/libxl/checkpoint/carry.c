@@ -115,14 +115,15 @@ void libxlss__checkpoint_carry_up(struct libxlss__transaction *t,
                                   const struct libxlss__node *overlay)
 {
     const struct libxlss__bitmap *own;
-    const char *name, *oldest_name;
+    const char *name;
     uint64_t seq, oldest, broken = newest_broken(base, overlay);
     bool part;
     int i;
 
-    /* A gap between the two: then the base's are of no use. */
-    own = extreme(overlay, false, &oldest, &oldest_name, &part);
-    if (!own || !part || !find(base, oldest, oldest_name))
+    /* A gap between the two: then the base's are of no use. What the oldest
+     * part belongs to may be further down than the base. */
+    own = extreme(overlay, false, &oldest, &name, &part);
+    if (!own || !part)
         return;
     for (i = 0; i < base->num_bitmaps; i++) {
         const struct libxlss__bitmap *b = &base->bitmap[i];
