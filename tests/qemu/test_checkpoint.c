@@ -139,7 +139,7 @@ static void restart(void)
     bed_start_qemu();
 }
 
-static int snapshot(const char *name)
+static int snapshot_with(int memory_fd, const char *name)
 {
     int i;
 
@@ -153,8 +153,13 @@ static int snapshot(const char *name)
         libxl_disk_snapshot_init(&args.disks[i]);
         args.disks[i].device.vdev = strdup(bed.vdev[i]);
     }
-    return libxl_domain_snapshot_create(ctx, fake.domid, &args, -1, &how,
-                                        NULL);
+    return libxl_domain_snapshot_create(ctx, fake.domid, &args, memory_fd,
+                                        &how, NULL);
+}
+
+static int snapshot(const char *name)
+{
+    return snapshot_with(-1, name);
 }
 
 static int merge(void)
@@ -512,6 +517,69 @@ static void test_foreign_merge(void **state)
     end();
 }
 
+/* --- going back --- */
+
+static void go_back(void)
+{
+    libxl_domain_snapshot_safety safety;
+    uint32_t domid;
+
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety-1");
+    safety.memory_fd = memory_file("safety");
+    assert_int_equal(revert(&args, fd, &safety, &domid), 0);
+    close(safety.memory_fd);
+    libxl_domain_snapshot_safety_dispose(&safety);
+}
+
+/* The disks are as they were, and no bitmap knows the way there. */
+static void test_revert_internal(void **state)
+{
+    (void)state;
+    make(2);
+    assert_int_equal(checkpoint("a"), 0);
+    model_write_some(2);
+    assert_int_equal(create("s1", &args, fd), 0);
+    expect_model();
+    model_write_some(2);
+    assert_int_equal(checkpoint("b"), 0);
+    model_write_some(2);
+    expect_model();
+    go_back();
+    expect_broken("a");
+    expect_broken("b");
+    model_reset();
+    assert_int_equal(checkpoint("c"), 0);
+    model_write_some(2);
+    expect_model();
+    expect_broken("a");
+    end();
+}
+
+static void test_revert_external(void **state)
+{
+    (void)state;
+    make(1);
+    assert_int_equal(checkpoint("a"), 0);
+    model_write_some(2);
+    ftruncate(fd, 0);
+    assert_int_equal(snapshot_with(fd, "s1"), 0);
+    model_write_some(2);
+    assert_int_equal(checkpoint("b"), 0);
+    model_write_some(2);
+    expect_model();
+    go_back();
+    expect_broken("a");
+    expect_broken("b");
+    model_reset();
+    assert_int_equal(checkpoint("c"), 0);
+    model_write_some(2);
+    expect_model();
+    expect_broken("a");
+    expect_broken("b");
+    end();
+}
+
 /* --- HVM --- */
 
 /* With PV drivers: nothing of it outlives QEMU, and nothing is believed. */
@@ -686,6 +754,8 @@ int main(void)
         cmocka_unit_test(test_delete_in_layers),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_foreign_merge),
+        cmocka_unit_test(test_revert_internal),
+        cmocka_unit_test(test_revert_external),
         cmocka_unit_test(test_hvm),
         cmocka_unit_test(test_hvm_persistent),
         cmocka_unit_test(test_hvm_twin),
