@@ -517,6 +517,86 @@ static void test_foreign_merge(void **state)
     end();
 }
 
+/* --- merges with the domain off --- */
+
+static char first[BED_MAX_DISKS][192];
+
+static void turn_off(void)
+{
+    int i;
+
+    fake.exists = false;
+    bed_stop_qemu();
+    memcpy(bed.path, first, sizeof(first));
+    for (i = 0; i < bed.num_disks; i++)
+        assert_int_equal(libxl_domain_disk_names_put_right(ctx, first[i],
+                                                           &how), 0);
+}
+
+static void turn_on(void)
+{
+    fake.exists = true;
+    bed_start_qemu();
+}
+
+/* Of one snapshot, the overlay goes down into it; of two, the older goes up
+ * into the other. gone: a checkpoint that was deleted. */
+static void merge_off(bool middle, const char *gone)
+{
+    libxl_domain_snapshot_args old;
+    uint32_t off = XLSS_OFF;
+
+    make(2);
+    memcpy(first, bed.path, sizeof(first));
+    assert_int_equal(checkpoint("a"), 0);
+    model_write_some(3);
+    assert_int_equal(checkpoint("b"), 0);
+    model_write_some(3);
+    assert_int_equal(snapshot("s1"), 0);
+    libxl_domain_snapshot_args_init(&old);
+    libxl_domain_snapshot_args_copy(ctx, &old, &args);
+    model_write_some(3);
+    assert_int_equal(checkpoint("c"), 0);
+    model_write_some(3);
+    if (middle) {
+        assert_int_equal(snapshot("s2"), 0);
+        model_write_some(3);
+    }
+    assert_int_equal(checkpoint("d"), 0);
+    model_write_some(3);
+    if (gone)
+        assert_int_equal(end_checkpoint(gone), 0);
+    turn_off();
+    assert_int_equal(libxl_domain_snapshot_delete(ctx, off, &old, &how,
+                                                  NULL), 0);
+    turn_on();
+    model_be_lax();
+    expect_model();
+    model_write_some(3);
+    expect_model();
+    assert_int_equal(checkpoint("e"), 0);
+    model_write_some(3);
+    expect_model();
+    assert_int_equal(end_checkpoint("d"), 0);
+    expect_model();
+    restart();
+    expect_model();
+    libxl_domain_snapshot_args_dispose(&old);
+    end();
+}
+
+static void test_merge_off(void **state)
+{
+    (void)state;
+    merge_off(false, NULL);
+    merge_off(false, "b");
+    merge_off(false, "a");
+    merge_off(false, "c");
+    merge_off(true, NULL);
+    merge_off(true, "b");
+    merge_off(true, "c");
+}
+
 /* --- going back --- */
 
 static void go_back(void)
@@ -754,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_delete_in_layers),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_foreign_merge),
+        cmocka_unit_test(test_merge_off),
         cmocka_unit_test(test_revert_internal),
         cmocka_unit_test(test_revert_external),
         cmocka_unit_test(test_hvm),

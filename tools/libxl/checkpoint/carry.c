@@ -6,10 +6,11 @@
 
 #include "checkpoint.h"
 
-/* A node's bitmap of that checkpoint, whole or a further part. */
-static const struct libxlss__bitmap *
-find(const struct libxlss__node *node, uint64_t seq, const char *name)
+const struct libxlss__bitmap *
+libxlss__checkpoint_in(const struct libxlss__node *node, uint64_t seq,
+                       const char *name)
 {
+    const struct libxlss__bitmap *found = NULL;
     const char *other;
     uint64_t number;
     bool part;
@@ -18,31 +19,35 @@ find(const struct libxlss__node *node, uint64_t seq, const char *name)
     for (i = 0; i < node->num_bitmaps; i++)
         if (libxlss__checkpoint_parse(node->bitmap[i].name, &number, &other,
                                       &part) &&
-            number == seq && !strcmp(other, name))
-            return &node->bitmap[i];
-    return NULL;
+            number == seq && !strcmp(other, name) && (!found || !part))
+            found = &node->bitmap[i];
+    return found;
 }
 
-/* The node's oldest or newest. NULL: it has none. */
-static const struct libxlss__bitmap *
-extreme(const struct libxlss__node *node, bool newest, uint64_t *seq_r,
-        const char **name_r, bool *part_r)
+const struct libxlss__bitmap *
+libxlss__checkpoint_extreme(const struct libxlss__node *node, bool newest,
+                            uint64_t *seq_r, const char **name_r,
+                            bool *part_r)
 {
     const struct libxlss__bitmap *found = NULL;
+    uint64_t seq, best = 0;
     const char *name;
-    uint64_t seq;
     bool part;
     int i;
 
     for (i = 0; i < node->num_bitmaps; i++) {
         if (!libxlss__checkpoint_parse(node->bitmap[i].name, &seq, &name,
                                        &part) ||
-            (found && (newest ? seq < *seq_r : seq > *seq_r)))
+            (found && (newest ? seq < best : seq > best)))
             continue;
         found = &node->bitmap[i];
-        *seq_r = seq;
-        *name_r = name;
-        *part_r = part;
+        best = seq;
+        if (seq_r)
+            *seq_r = seq;
+        if (name_r)
+            *name_r = name;
+        if (part_r)
+            *part_r = part;
     }
     return found;
 }
@@ -57,7 +62,7 @@ void libxlss__checkpoint_carry(struct libxlss__transaction *t,
     uint64_t seq;
     bool part;
 
-    last = extreme(base, true, &seq, &name, &part);
+    last = libxlss__checkpoint_extreme(base, true, &seq, &name, &part);
     if (!last || !last->recording || last->inconsistent)
         return;
     /* The base's stays enabled: should the base be written to, it knows. */
@@ -105,36 +110,49 @@ static uint64_t newest_broken(const struct libxlss__node *base,
         if (base->bitmap[i].inconsistent &&
             libxlss__checkpoint_parse(base->bitmap[i].name, &seq, &name,
                                       &part) &&
-            !find(overlay, seq, name) && seq > newest)
+            !libxlss__checkpoint_in(overlay, seq, name) && seq > newest)
             newest = seq;
     return newest;
+}
+
+const struct libxlss__bitmap *
+libxlss__checkpoint_goes_up(const struct libxlss__node *base,
+                            const struct libxlss__node *overlay, int *i,
+                            const struct libxlss__bitmap **own_r)
+{
+    uint64_t seq, oldest, broken = newest_broken(base, overlay);
+    const struct libxlss__bitmap *own;
+    const char *name;
+    bool part;
+
+    /* A gap between the two: then the base's are of no use. What the oldest
+     * part belongs to may be further down than the base. */
+    own = libxlss__checkpoint_extreme(overlay, false, &oldest, NULL, &part);
+    if (!own || !part)
+        return NULL;
+    while (*i < base->num_bitmaps) {
+        const struct libxlss__bitmap *b = &base->bitmap[(*i)++];
+
+        if (!libxlss__checkpoint_parse(b->name, &seq, &name, &part))
+            continue;
+        own = libxlss__checkpoint_in(overlay, seq, name);
+        /* A part without a beginning is broken, and says so. */
+        if (b->inconsistent || (own && own->inconsistent) || seq < broken ||
+            (!own && seq > oldest))
+            continue;
+        *own_r = own;
+        return b;
+    }
+    return NULL;
 }
 
 void libxlss__checkpoint_carry_up(struct libxlss__transaction *t,
                                   const struct libxlss__node *base,
                                   const struct libxlss__node *overlay)
 {
-    const struct libxlss__bitmap *own;
-    const char *name;
-    uint64_t seq, oldest, broken = newest_broken(base, overlay);
-    bool part;
-    int i;
+    const struct libxlss__bitmap *b, *own;
+    int i = 0;
 
-    /* A gap between the two: then the base's are of no use. What the oldest
-     * part belongs to may be further down than the base. */
-    own = extreme(overlay, false, &oldest, &name, &part);
-    if (!own || !part)
-        return;
-    for (i = 0; i < base->num_bitmaps; i++) {
-        const struct libxlss__bitmap *b = &base->bitmap[i];
-
-        if (!libxlss__checkpoint_parse(b->name, &seq, &name, &part))
-            continue;
-        own = find(overlay, seq, name);
-        /* A part without a beginning is broken, and says so. */
-        if (b->inconsistent || (own && own->inconsistent) || seq < broken ||
-            (!own && seq > oldest))
-            continue;
+    while ((b = libxlss__checkpoint_goes_up(base, overlay, &i, &own)))
         take_over(t, base, b, overlay, own);
-    }
 }

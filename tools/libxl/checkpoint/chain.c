@@ -41,7 +41,10 @@ static int by_seq(const void *a, const void *b)
 {
     const struct own *x = a, *y = b;
 
-    return x->seq < y->seq ? -1 : x->seq > y->seq;
+    if (x->seq != y->seq)
+        return x->seq < y->seq ? -1 : 1;
+    /* Both only where a merge was cut short: the whole comes first. */
+    return x->part - y->part;
 }
 
 /* A layer's bitmaps that are checkpoints', oldest first. */

@@ -113,6 +113,31 @@ void libxlss__checkpoint_carry_up(struct libxlss__transaction *t,
                                   const struct libxlss__node *base,
                                   const struct libxlss__node *overlay);
 
+/* A node's bitmap of that checkpoint, whole or a further part. */
+const struct libxlss__bitmap *
+libxlss__checkpoint_in(const struct libxlss__node *node, uint64_t seq,
+                       const char *name);
+/* Its oldest or newest; what isn't wanted is NULL. NULL: it has none. */
+const struct libxlss__bitmap *
+libxlss__checkpoint_extreme(const struct libxlss__node *node, bool newest,
+                            uint64_t *seq_r, const char **name_r,
+                            bool *part_r);
+/* One after the other, *i from 0: those of the base that the overlay takes,
+ * and its own of the same checkpoint, or NULL. */
+const struct libxlss__bitmap *
+libxlss__checkpoint_goes_up(const struct libxlss__node *base,
+                            const struct libxlss__node *overlay, int *i,
+                            const struct libxlss__bitmap **own_r);
+
+/* carry_off.c: with the domain off. Before `overlay` takes the base's data
+ * in: */
+int libxlss__checkpoint_carry_up_off(struct libxlss__op *op,
+                                     const char *base, const char *overlay);
+/* After all of the overlay's data was written into the base, which recorded
+ * that: */
+int libxlss__checkpoint_carry_down_off(struct libxlss__op *op,
+                                       const char *overlay, const char *base);
+
 /* actions.c: each adds to a transaction that may hold others' actions. */
 
 /* The checkpoint seq-name begins: seq is above last_seq of every disk that

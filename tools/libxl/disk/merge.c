@@ -204,6 +204,10 @@ static int merge_into(struct libxlss__op *op, struct libxlss__disk *disk,
     if (rc)
         return rc;
     libxlss__file_set_immutable(op, overlay, false);
+    if (base->is_qcow2)
+        rc = libxlss__checkpoint_carry_up_off(op, path, overlay);
+    if (rc)
+        return rc;
     return libxlss__image_rebase(op, overlay,
         base->backing_path
         ? libxlss__path_from(op, overlay, base->backing_path) : base->backing,
@@ -286,6 +290,8 @@ int libxlss__merge_down(struct libxlss__op *op, struct libxlss__disk *disk,
     libxlss__file_set_immutable(op, base, false);
     op->committed = true;
     rc = libxlss__image_commit(op, top);
+    if (!rc)
+        rc = libxlss__checkpoint_carry_down_off(op, top, base);
     if (!rc)
         rc = libxlss__file_replace(op, base, disk->settled);
     return rc;

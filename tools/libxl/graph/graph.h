@@ -9,17 +9,6 @@
 
 #include "../qmp/qmp.h"
 
-/* A dirty bitmap of a node. */
-struct libxlss__bitmap {
-    char *name;
-    uint64_t granularity;       /* bytes, a power of 2 */
-    uint64_t dirty;             /* bytes, in whole granules */
-    bool recording;             /* it is enabled */
-    bool busy;                  /* a job or an export uses it */
-    bool persistent;            /* the image keeps it */
-    bool inconsistent;          /* QEMU once died with it in use */
-};
-
 struct libxlss__node {
     char *name;                 /* node-name */
     char *driver;               /* qcow2, raw, file … */
