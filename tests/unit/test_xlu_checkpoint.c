@@ -168,6 +168,7 @@ static void broken(void **state)
 /* Not one that the catalogue has lost, which others may still need. */
 static void name_on_disk(void **state)
 {
+    xlu_snapshot_findings found;
     char command[128];
     int num;
 
@@ -179,8 +180,15 @@ static void name_on_disk(void **state)
     expect("");
     assert_int_equal(create("a"), LIBXL_SNAPSHOT_ERROR_EXISTS);
     assert_int_equal(fake_checkpoints->num, 2);
-    assert_int_equal(xlu_checkpoint_rebuild(cat, &num), 0);
-    assert_int_equal(num, 2);
+    xlu_snapshot_findings_init(&found);
+    assert_int_equal(xlu_snapshot_check(cat, false, &found), 0);
+    assert_int_equal(found.num_findings, 2);
+    assert_int_equal(found.findings[0].kind,
+                     XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT);
+    assert_string_equal(found.findings[0].subject, "a");
+    assert_int_equal(xlu_snapshot_repair(cat, false, NULL, &found), 0);
+    assert_int_equal(found.num_findings, 0);
+    xlu_snapshot_findings_dispose(&found);
     expect("a b*");
     assert_int_equal(xlu_checkpoint_rebuild(cat, &num), 0);
     assert_int_equal(num, 0);

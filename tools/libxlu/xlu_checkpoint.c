@@ -33,7 +33,7 @@ static int view_load(xlu_snapshot_catalogue *cat, struct view *v)
 {
     int rc = xluss__checkpoint_load(cat, &v->list);
 
-    return rc ? rc : xluss__checkpoint_look(cat, &v->list, &v->found);
+    return rc ? rc : xluss__checkpoint_look(cat, NULL, &v->list, &v->found);
 }
 
 /* One that was being made or deleted when somebody died; the domain runs. */

@@ -8,8 +8,9 @@
 
 /* --- xluss_checkpoint_store.c --- */
 
-/* UUID/checkpoints. */
-int xluss__checkpoint_dir(xlu_snapshot_catalogue *cat, xluss__dir *out);
+/* UUID/checkpoints. ERROR_NOTFOUND without a word. */
+int xluss__checkpoint_dir(xlu_snapshot_catalogue *cat, bool make,
+                          xluss__dir *out);
 /* All entries, those under way too, oldest first; parent and current are
  * set anew. One that can't be read is logged and left out. */
 int xluss__checkpoint_load(xlu_snapshot_catalogue *cat,
@@ -35,8 +36,10 @@ int xluss__checkpoint_xml_read(xentoollog_logger *lg, const char *from,
 /*
  * What the disks say: fills state, dirty and problem of all of the list.
  * found: what they have; initialised. A domain that doesn't run: all UNKNOWN.
+ * how NULL: the catalogue's own.
  */
 int xluss__checkpoint_look(xlu_snapshot_catalogue *cat,
+                           const libxl_snapshot_how *how,
                            xlu_checkpoint_list *list,
                            libxl_disk_checkpoint_list *found);
 /* Is there one of that name and number (0: any) on a disk (NULL: any)? */

@@ -66,10 +66,11 @@ static void look_at_all(xlu_checkpoint_list *list,
 }
 
 int xluss__checkpoint_look(xlu_snapshot_catalogue *cat,
+                           const libxl_snapshot_how *how,
                            xlu_checkpoint_list *list,
                            libxl_disk_checkpoint_list *found)
 {
-    libxl_snapshot_how how = xluss__plain_how(cat);
+    libxl_snapshot_how plain = xluss__plain_how(cat);
     int rc;
 
     rc = xluss__domain_by_uuid(cat->ctx, cat->dom.uuid, &cat->dom.domid,
@@ -78,7 +79,7 @@ int xluss__checkpoint_look(xlu_snapshot_catalogue *cat,
         return 0;
     if (!rc)
         rc = libxl_domain_checkpoint_list(cat->ctx, cat->dom.domid, found,
-                                          &how);
+                                          how ? how : &plain);
     if (!rc)
         look_at_all(list, found);
     return rc;

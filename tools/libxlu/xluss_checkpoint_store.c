@@ -28,13 +28,13 @@ const char *xlu_checkpoint_name_problem(const char *name)
     return NULL;
 }
 
-int xluss__checkpoint_dir(xlu_snapshot_catalogue *cat, xluss__dir *out)
+int xluss__checkpoint_dir(xlu_snapshot_catalogue *cat, bool make,
+                          xluss__dir *out)
 {
     *out = (xluss__dir){ .fd = -1 };
     if (cat->dir.fd < 0)
         return ERROR_NOTFOUND;
-    return xluss__dir_open_at(cat->lg, &cat->dir, "checkpoints",
-                              cat->flags & XLU_SNAPSHOT_WRITE, out);
+    return xluss__dir_open_at(cat->lg, &cat->dir, "checkpoints", make, out);
 }
 
 static const char *problem(const xlu_snapshot_catalogue *cat,
@@ -117,7 +117,7 @@ int xluss__checkpoint_load(xlu_snapshot_catalogue *cat,
     DIR *d = NULL;
     int fd, rc;
 
-    rc = xluss__checkpoint_dir(cat, &dir);
+    rc = xluss__checkpoint_dir(cat, false, &dir);
     if (rc)
         return rc == ERROR_NOTFOUND ? 0 : rc;
     fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -156,7 +156,7 @@ int xluss__checkpoint_store(xlu_snapshot_catalogue *cat,
     xluss__dir dir;
     int rc;
 
-    rc = xluss__checkpoint_dir(cat, &dir);
+    rc = xluss__checkpoint_dir(cat, true, &dir);
     if (!rc && (!json || !xml)) {
         LOG(cat->lg, ERROR, "domain %s, checkpoint %s: no document could be "
             "made", cat->dom.name, c->name);
@@ -180,7 +180,7 @@ int xluss__checkpoint_drop(xlu_snapshot_catalogue *cat, const char *name)
     xluss__dir dir;
     int rc;
 
-    rc = xluss__checkpoint_dir(cat, &dir);
+    rc = xluss__checkpoint_dir(cat, true, &dir);
     if (!rc)
         rc = xluss__file_drop(cat->lg, &dir, json);
     if (!rc)
