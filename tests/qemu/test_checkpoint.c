@@ -759,6 +759,112 @@ static void test_fail_create(void **state)
     fail_each(FAULT_AFTER);
 }
 
+/* What is known is right, or it is said that it isn't known. */
+static void expect_never_clean(void)
+{
+    libxl_domain_dirty out;
+    int i, j, rc;
+
+    model_be_lax();
+    for (i = 0; i < model_num(); i++) {
+        rc = dirty(model_name(i), NULL, NULL, &out);
+        if (rc)
+            assert_int_equal(rc, XLSS(BITMAP_BROKEN));
+        for (j = 0; j < out.num_disks; j++)
+            model_expect(j, i, -1, &out.disks[j]);
+        libxl_domain_dirty_dispose(&out);
+    }
+}
+
+static int do_delete(void)
+{
+    return end_checkpoint("b.1");
+}
+
+static int do_dirty(void)
+{
+    return since("a", NULL);
+}
+
+static int do_snapshot(void)
+{
+    return snapshot("s2");
+}
+
+/* On two layers, and again without a fault. */
+static void fail_at_each(int (*act)(void), enum fault fault)
+{
+    int n, rc;
+
+    for (n = 1;; n++) {
+        make(1);
+        three_checkpoints();
+        assert_int_equal(snapshot("s1"), 0);
+        model_write_some(2);
+        assert_int_equal(checkpoint("d"), 0);
+        model_write_some(2);
+        fake.calls = 0;
+        fake.failed = false;
+        fake.fault = fault;
+        fake.fail_at = n;
+        rc = act();
+        fake.fail_at = 0;
+        if (!fake.failed) {
+            assert_int_equal(rc, 0);
+            end();
+            break;
+        }
+        if (fault == FAULT_QEMU_DIES) {
+            bed_kill_qemu();
+            bed_start_qemu();
+        }
+        expect_never_clean();
+        if (fault != FAULT_QEMU_DIES) {
+            expect_running();
+            model_note(0, 7 << 20, 1 << 20);
+            expect_never_clean();
+        }
+        model_write_some(1);
+        expect_never_clean();
+        /* A new start is right whatever was before. */
+        assert_int_equal(checkpoint("e"), 0);
+        model_write_some(1);
+        expect_range(model_num() - 1, -1);
+        expect_never_clean();
+        end();
+    }
+}
+
+static void test_fail_delete(void **state)
+{
+    (void)state;
+    fail_at_each(do_delete, FAULT_BEFORE);
+    fail_at_each(do_delete, FAULT_AFTER);
+    fail_at_each(do_delete, FAULT_QEMU_DIES);
+}
+
+static void test_fail_dirty(void **state)
+{
+    (void)state;
+    fail_at_each(do_dirty, FAULT_BEFORE);
+    fail_at_each(do_dirty, FAULT_AFTER);
+    fail_at_each(do_dirty, FAULT_QEMU_DIES);
+}
+
+static void test_fail_snapshot(void **state)
+{
+    (void)state;
+    fail_at_each(do_snapshot, FAULT_BEFORE);
+    fail_at_each(do_snapshot, FAULT_AFTER);
+}
+
+static void test_fail_merge(void **state)
+{
+    (void)state;
+    fail_at_each(merge, FAULT_BEFORE);
+    fail_at_each(merge, FAULT_AFTER);
+}
+
 /* --- a walk --- */
 
 static void step(int i)
@@ -842,6 +948,10 @@ int main(void)
         cmocka_unit_test(test_hvm_twin),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_fail_create),
+        cmocka_unit_test(test_fail_delete),
+        cmocka_unit_test(test_fail_dirty),
+        cmocka_unit_test(test_fail_snapshot),
+        cmocka_unit_test(test_fail_merge),
         cmocka_unit_test(test_walk),
     };
 
