@@ -96,6 +96,7 @@ struct sidecar {
     bool wanted, made, added;
 };
 
+#define SIDECAR_NODE "dirty"
 #define SIDECAR_BITMAP XLSS_RANGE_PREFIX "dirty"
 
 static void plan(struct libxlss__op *op, const struct libxlss__disk *disk,
@@ -103,8 +104,27 @@ static void plan(struct libxlss__op *op, const struct libxlss__disk *disk,
 {
     s->path = libxlss__printf(op, "%s/dirty-%s-%s.qcow2", libxlss__run_dir,
                               op->uuid, disk->vdev);
-    s->node = libxlss__printf(op, XLSS_NODE "%.8s-s%llx", disk->vdev,
+    s->node = libxlss__printf(op, XLSS_NODE "%.8s-" SIDECAR_NODE "%llx",
+                              disk->vdev,
                               (unsigned long long)libxlss__now_ms());
+}
+
+/* Of one that died before it could take it away; it was used by nobody. */
+static int remove_old(struct libxlss__qmp *qmp)
+{
+    struct libxlss__op *op = qmp->op;
+    struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
+    int i, j, rc = libxlss__graph_read(qmp, graph);
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        char *prefix = libxlss__printf(op, XLSS_NODE "%.8s-" SIDECAR_NODE,
+                                       op->disks[i].vdev);
+
+        for (j = 0; !rc && j < graph->num_nodes; j++)
+            if (!strncmp(graph->nodes[j].name, prefix, strlen(prefix)))
+                rc = libxlss__qmp_del_node(qmp, graph->nodes[j].name);
+    }
+    return rc;
 }
 
 /* The sizes of the disks are not known before QEMU is asked. */
@@ -118,11 +138,9 @@ static int find_wanted(struct libxlss__op *op, const struct request *r,
 
     if (rc)
         return rc;
-    /* Those of one that died; then the graph without them. */
-    for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver)
-            libxlss__tidy_nodes(&qmp, op->disks[i].vdev);
-    rc = libxlss__checkpoints_of_disks(&qmp, &c);
+    rc = remove_old(&qmp);
+    if (!rc)
+        rc = libxlss__checkpoints_of_disks(&qmp, &c);
     for (i = 0; !rc && i < op->num_disks; i++) {
         if (!op->disks[i].driver)
             continue;
