@@ -118,8 +118,10 @@ int xluss__checkpoint_load(xlu_snapshot_catalogue *cat,
     int fd, rc;
 
     rc = xluss__checkpoint_dir(cat, false, &dir);
-    if (rc)
+    if (rc) {
+        xluss__dir_close(&dir);
         return rc == ERROR_NOTFOUND ? 0 : rc;
+    }
     fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
