@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fake_checkpoint.h"
 #include "fake_lxs.h"
 #include "xl_monitor.h"
 #include "xlu_snapshot.h"
@@ -100,6 +101,21 @@ static void put_snapshots(char *names)
                      "%s", name);
 }
 
+/* $FAKE_CHECKPOINTS: as for the snapshots. */
+static void put_checkpoints(char *names)
+{
+    char *name;
+    int n;
+
+    fake_checkpoint_reset();
+    while ((name = strsep(&names, " "))) {
+        n = fake_checkpoints->num++;
+        snprintf(fake_checkpoints->list[n].name,
+                 sizeof(fake_checkpoints->list[n].name), "%s", name);
+        fake_checkpoints->list[n].seq = n + 1;
+    }
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     char *names = getenv("FAKE_SNAPS");
@@ -114,4 +130,6 @@ __attribute__((constructor)) static void begin(void)
     fake->running = !getenv("FAKE_OFF");
     if (names)
         put_snapshots(names);
+    if (getenv("FAKE_CHECKPOINTS"))
+        put_checkpoints(getenv("FAKE_CHECKPOINTS"));
 }

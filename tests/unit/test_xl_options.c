@@ -352,6 +352,47 @@ static void check_options(void **state)
     }
 }
 
+static void checkpoint_options(void **state)
+{
+    (void)state;
+    {
+        PARSE(checkpoint, "checkpoint-dirty|--since=a|--until|b|--disk|xvda|"
+              "web1|--disk=xvdb|--json");
+        assert_int_equal(status, 0);
+        assert_string_equal(o.domain, "web1");
+        assert_string_equal(o.since, "a");
+        assert_string_equal(o.until, "b");
+        assert_int_equal(o.num_vdevs, 2);
+        assert_string_equal(o.vdevs[1], "xvdb");
+        assert_null(o.vdevs[2]);
+        assert_true(o.json);
+        xl_checkpoint_options_free(&o);
+    }
+    {
+        PARSE(checkpoint, "checkpoint-create|-n|x|--wait|web1");
+        assert_int_equal(status, 0);
+        assert_string_equal(o.name, "x");
+        assert_null(o.vdevs);
+    }
+    {
+        PARSE(checkpoint, "checkpoint-delete|web1|x");
+        assert_int_equal(status, 0);
+        assert_string_equal(o.name, "x");
+    }
+    {
+        PARSE(checkpoint, "checkpoint-info|--json|--xml|web1|x");
+        refused(status, XL_EXIT_USAGE, &problem, "--xml");
+    }
+    {
+        PARSE(checkpoint, "checkpoint-create|--disk|a,b|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "a,b");
+    }
+    {
+        PARSE(checkpoint, "checkpoint-delete|web1");
+        refused(status, XL_EXIT_USAGE, &problem, "NAME");
+    }
+}
+
 static void exit_codes(void **state)
 {
     (void)state;
@@ -457,6 +498,7 @@ int main(void)
         cmocka_unit_test(export_without_name),
         cmocka_unit_test(export_refused),
         cmocka_unit_test(check_options),
+        cmocka_unit_test(checkpoint_options),
         cmocka_unit_test(exit_codes),
         cmocka_unit_test(exit_codes_in_manual),
     };

@@ -24,6 +24,8 @@ case "\$1 \$2" in
 "snapshot-list --name")
     [ "\$3" = web1 ] && printf '%s\n' before after 'two words'
     [ "\$3" = 'off one' ] && echo of-the-off ;;
+"checkpoint-list --name")
+    [ "\$3" = web1 ] && printf '%s\n' monday tuesday ;;
 *) exec "$program" "\$@" ;;
 esac
 EOF
@@ -63,6 +65,15 @@ completes 'save |shutdown |snapshot-check |snapshot-create |snapshot-delete |sna
 completes 'list ' l
 completes 'snapshot-create ' snapshot-cr
 completes 'snapshot-info ' -v snapshot-i
+completes 'checkpoint-create |checkpoint-delete |checkpoint-dirty |checkpoint-info |checkpoint-list |checkpoint-redefine ' ch
+completes 'monday|tuesday' checkpoint-info web1 ''
+completes 'tuesday' checkpoint-delete web1 t
+completes 'monday' checkpoint-dirty web1 --since m
+completes '' checkpoint-dirty --since m
+completes '' checkpoint-dirty web1 m
+completes '--since' checkpoint-dirty --s
+completes 'web1|web2' checkpoint-list --name w
+completes 'web1|web2' checkpoint-dirty --until monday w
 completes '' save w
 completes 'off\ one|web1|web2' snapshot-create ''
 completes 'web1|web2' snapshot-create w

@@ -65,6 +65,15 @@
 #define LIBXL_HAVE_DOMAIN_DISK_MERGE 1
 #endif
 
+/*
+ * LIBXL_HAVE_DOMAIN_CHECKPOINT
+ *
+ * libxl_domain_checkpoint_create, _delete, _list and _dirty exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_CHECKPOINT
+#define LIBXL_HAVE_DOMAIN_CHECKPOINT 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -416,6 +425,63 @@ int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
  * A word for an error code: libxl's own or this library's. Never NULL.
  */
 const char *libxl_snapshot_strerror(int rc);
+
+/*
+ * Checkpoints: from each on it is recorded, in whole granules, which parts of
+ * a disk the guest writes. They are dirty bitmaps of QEMU's: in the image of
+ * a qcow2 disk of a PV or PVH domain, where they outlive QEMU's orderly end;
+ * else (a raw disk, and any disk of an HVM domain, whose QEMU may open an
+ * image twice) they end with the domain's device model.
+ *
+ * What can't be known any more is never said to be clean: a bitmap that is
+ * missing, inconsistent (QEMU was killed), or did not record without a gap
+ * gives BITMAP_BROKEN. Dirty bitmaps of others are left alone.
+ *
+ * All work on a domain that runs or is paused (INVALID_DOMID: NO_QEMU).
+ *
+ * _create starts one on several disks, all at one instant, for which the
+ * guest is paused. The checkpoint before it ends, and records no more: a
+ * guest's write costs one bitmap, however many checkpoints there are.
+ * NOT_POSSIBLE: a disk that is not QEMU's (blkback), a bad name. EXISTS.
+ * IMAGE_OPEN_TWICE: an HVM guest has not unplugged its emulated disk.
+ */
+int libxl_domain_checkpoint_create(libxl_ctx *ctx, uint32_t domid,
+                                   libxl_domain_checkpoint_args *args,
+                                   const libxl_snapshot_how *how,
+                                   const libxl_asyncop_how *ao_how)
+                                   LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Ends one. What it recorded goes to the one before it, so that the others
+ * know what they knew. One that is not there is not an error. With a broken
+ * one go the bitmaps of all that are older, which could never be used again.
+ * BUSY: a backup or an export uses it.
+ */
+int libxl_domain_checkpoint_delete(libxl_ctx *ctx, uint32_t domid,
+                                   const libxl_domain_checkpoint_args *args,
+                                   const libxl_snapshot_how *how,
+                                   const libxl_asyncop_how *ao_how)
+                                   LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/* All of them, by disk and then by age. out: initialised; the caller disposes
+ * of it. */
+int libxl_domain_checkpoint_list(libxl_ctx *ctx, uint32_t domid,
+                                 libxl_disk_checkpoint_list *out,
+                                 const libxl_snapshot_how *how)
+                                 LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Which parts of the disks were written from args->since until args->until,
+ * or now: the same instant for all disks. What was written with the data
+ * that was there counts as written. out: initialised; the caller disposes of
+ * it. BITMAP_BROKEN names disk and checkpoint.
+ */
+int libxl_domain_checkpoint_dirty(libxl_ctx *ctx, uint32_t domid,
+                                  const libxl_domain_dirty_args *args,
+                                  libxl_domain_dirty *out,
+                                  const libxl_snapshot_how *how,
+                                  const libxl_asyncop_how *ao_how)
+                                  LIBXL_EXTERNAL_CALLERS_ONLY;
 
 #pragma GCC visibility pop
 

@@ -186,6 +186,17 @@ void libxlss__guard_end(struct libxlss__op *op);
 int libxlss__child(struct libxlss__op *op, char *const argv[],
                    char **out_r, char **err_r, int *status_r);
 
+/* A dirty bitmap of a node, or in an image. */
+struct libxlss__bitmap {
+    char *name;
+    uint64_t granularity;       /* bytes, a power of 2 */
+    uint64_t dirty;             /* bytes, in whole granules */
+    bool recording;             /* it is enabled */
+    bool busy;                  /* a job or an export uses it */
+    bool persistent;            /* the image keeps it */
+    bool inconsistent;          /* QEMU once died with it in use */
+};
+
 /* qemu_img.c: on images that no QEMU has open for writing. */
 char *libxlss__opt_value(struct libxlss__op *op, const char *value);
 struct libxlss__image {
@@ -193,6 +204,7 @@ struct libxlss__image {
     char **snapshots;           /* names */
     int num_snapshots;
     char **bitmaps;
+    struct libxlss__bitmap *bitmap;     /* the same, with their state */
     int num_bitmaps;
 };
 int libxlss__image_info(struct libxlss__op *op, const char *path,
@@ -204,6 +216,9 @@ int libxlss__image_apply(struct libxlss__op *op, const char *path,
                          const char *name);
 int libxlss__image_delete(struct libxlss__op *op, const char *path,
                           const char *name);
+/* An empty image; `path` is overwritten. */
+int libxlss__image_make(struct libxlss__op *op, const char *path,
+                        uint64_t size);
 /* An empty overlay; `path` is overwritten. */
 int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
                                 const char *backing, const char *format,
@@ -221,6 +236,21 @@ int libxlss__image_commit(struct libxlss__op *op, const char *path);
 /* A new image with what a snapshot inside another holds. */
 int libxlss__image_copy_snapshot(struct libxlss__op *op, const char *path,
                                  const char *name, const char *to);
+/* A new one, of the name and granularity of `bitmap`, with what the bitmap
+ * `from` has, of the image from_path (NULL: the same). disabled: it records
+ * nothing. There is all of it, or none. */
+int libxlss__image_add_bitmap(struct libxlss__op *op, const char *path,
+                              const struct libxlss__bitmap *bitmap,
+                              bool disabled, const char *from,
+                              const char *from_path);
+/* What the bitmap `from` of another image has is dirty in it as well. */
+int libxlss__image_merge_bitmap(struct libxlss__op *op, const char *path,
+                                const char *bitmap, const char *from,
+                                const char *from_path);
+int libxlss__image_disable_bitmap(struct libxlss__op *op, const char *path,
+                                  const char *bitmap);
+int libxlss__image_enable_bitmap(struct libxlss__op *op, const char *path,
+                                 const char *bitmap);
 int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
                                const char *name);
 

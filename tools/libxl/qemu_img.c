@@ -74,6 +74,36 @@ static char **names(struct libxlss__op *op, yajl_val array, int *num_r)
     return list;
 }
 
+static void read_bitmaps(struct libxlss__op *op, yajl_val array,
+                         struct libxlss__image *image)
+{
+    size_t i, j;
+    int n = 0;
+
+    image->bitmap = libxlss__zalloc(op, (json_length(array) + 1) *
+                                    sizeof(*image->bitmap));
+    for (i = 0; i < json_length(array); i++) {
+        yajl_val v = json_item(array, i), flags = json_array(v, "flags");
+        struct libxlss__bitmap *b = &image->bitmap[n];
+
+        if (!json_string(v, "name"))
+            continue;
+        b->name = image->bitmaps[n++];
+        b->persistent = true;
+        if (!json_u64(v, "granularity", &b->granularity))
+            b->granularity = 0;
+        for (j = 0; j < json_length(flags); j++) {
+            const char *flag = json_item(flags, j)
+                ? YAJL_GET_STRING(json_item(flags, j)) : NULL;
+
+            if (flag && !strcmp(flag, "auto"))
+                b->recording = true;
+            if (flag && !strcmp(flag, "in-use"))
+                b->inconsistent = true;
+        }
+    }
+}
+
 int libxlss__image_info(struct libxlss__op *op, const char *path,
                         struct libxlss__image *image)
 {
@@ -99,6 +129,7 @@ int libxlss__image_info(struct libxlss__op *op, const char *path,
     data = json_object(json_object(v, "format-specific"), "data");
     image->bitmaps = names(op, json_array(data, "bitmaps"),
                            &image->num_bitmaps);
+    read_bitmaps(op, json_array(data, "bitmaps"), image);
     yajl_tree_free(v);
     return 0;
 }
@@ -141,13 +172,79 @@ int libxlss__image_delete(struct libxlss__op *op, const char *path,
     return snapshot(op, path, "-d", name);
 }
 
-int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
-                               const char *name)
+int libxlss__image_make(struct libxlss__op *op, const char *path,
+                        uint64_t size)
 {
-    char *argv[] = { XLSS_QEMU_IMG, "bitmap", "--remove", "--image-opts",
-                     image_opts(op, path), (char *)name, NULL };
+    char *argv[] = { XLSS_QEMU_IMG, "create", "-q", "-f", "qcow2",
+                     (char *)path,
+                     libxlss__printf(op, "%llu", (unsigned long long)size),
+                     NULL };
 
     return run(op, path, argv, NULL);
+}
+
+int libxlss__image_add_bitmap(struct libxlss__op *op, const char *path,
+                              const struct libxlss__bitmap *bitmap,
+                              bool disabled, const char *from,
+                              const char *from_path)
+{
+    char *argv[18] = { XLSS_QEMU_IMG, "bitmap", "--add", "-g",
+                       libxlss__printf(op, "%llu", (unsigned long long)
+                                       bitmap->granularity),
+                       "--merge", (char *)from };
+    int n = 7;
+
+    if (disabled)
+        argv[n++] = "--disable";
+    if (from_path) {
+        argv[n++] = "-b";
+        argv[n++] = (char *)from_path;
+        argv[n++] = "-F";
+        argv[n++] = "qcow2";
+    }
+    argv[n++] = "--image-opts";
+    argv[n++] = image_opts(op, path);
+    argv[n] = bitmap->name;
+    return run(op, path, argv, NULL);
+}
+
+int libxlss__image_merge_bitmap(struct libxlss__op *op, const char *path,
+                                const char *bitmap, const char *from,
+                                const char *from_path)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "bitmap", "--merge", (char *)from, "-b",
+                     (char *)from_path, "-F", "qcow2", "--image-opts",
+                     image_opts(op, path), (char *)bitmap, NULL };
+
+    return run(op, path, argv, NULL);
+}
+
+static int simple_bitmap(struct libxlss__op *op, const char *path,
+                         const char *action, const char *bitmap)
+{
+    char *argv[] = { XLSS_QEMU_IMG, "bitmap", (char *)action,
+                     "--image-opts", image_opts(op, path), (char *)bitmap,
+                     NULL };
+
+    return run(op, path, argv, NULL);
+}
+
+int libxlss__image_disable_bitmap(struct libxlss__op *op, const char *path,
+                                  const char *bitmap)
+{
+    return simple_bitmap(op, path, "--disable", bitmap);
+}
+
+int libxlss__image_enable_bitmap(struct libxlss__op *op, const char *path,
+                                 const char *bitmap)
+{
+    return simple_bitmap(op, path, "--enable", bitmap);
+}
+
+int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
+                               const char *bitmap)
+{
+    return simple_bitmap(op, path, "--remove", bitmap);
 }
 
 /* -u: the backing file is a name in the header, and isn't opened. */

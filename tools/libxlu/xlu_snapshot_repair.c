@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xlu_checkpoint.h"
 #include "xluss_check.h"
 
 typedef struct {
@@ -238,6 +239,14 @@ static int repair_name(repair *r)
                                            r->f->subject, &how);
 }
 
+/* All of them at once. */
+static int repair_checkpoint(repair *r)
+{
+    int num;
+
+    return xlu_checkpoint_rebuild(r->cat, &num);
+}
+
 static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED] = repair_journal,
     [XLU_SNAPSHOT_FINDING_KIND_STOPPED] = repair_stopped,
@@ -253,6 +262,7 @@ static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_EXPORT] = repair_export,
     [XLU_SNAPSHOT_FINDING_KIND_NAME] = repair_name,
     [XLU_SNAPSHOT_FINDING_KIND_FILE] = NULL,
+    [XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT] = repair_checkpoint,
 };
 
 /* Repairs what was found of one kind; true if there was any. */

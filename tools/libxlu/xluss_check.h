@@ -66,6 +66,7 @@ void xluss__check_tree(xluss__check *c);
 void xluss__check_domain(xluss__check *c);
 void xluss__check_exports(xluss__check *c);
 void xluss__check_chains(xluss__check *c);
+void xluss__check_checkpoints(xluss__check *c);
 
 /* Calls fn for each name that has a .xml, .config or .mem. */
 void xluss__each_file_name(xlu_snapshot_catalogue *cat,

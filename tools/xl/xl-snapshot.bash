@@ -77,7 +77,10 @@ _xl_snapshot_arguments()
             continue
         fi
         case $word in
-        -n|--name|-p|--path|--disk|--description|--socket) skip=$word ;;
+        -n|--name|-p|--path|--disk|--description|--socket|--since|--until)
+            # checkpoint-list has a --name without a value.
+            [[ $command$word != *-list--name ]] && skip=$word
+            ;;
         -*|=) ;;
         *) operands+=("$word") ;;
         esac
@@ -91,6 +94,13 @@ _xl_snapshot_arguments()
         return
     fi
     case $skip in
+    --since|--until)
+        # The domain may stand behind them: then there are no names yet.
+        [[ ${operands[0]-} ]] &&
+            _xl_snapshot_match "$cur" < <("$program" checkpoint-list --name \
+                "${operands[0]//\\/}" 2>/dev/null)
+        return
+        ;;
     --socket)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -110,9 +120,13 @@ _xl_snapshot_arguments()
                                       "$command")
     elif ((${#operands[@]} == 0)); then
         _xl_snapshot_match "$cur" < <(_xl_snapshot_domains "$program")
-    elif ((${#operands[@]} == 1)) && [[ $command == snapshot-redefine ]]; then
+    elif ((${#operands[@]} == 1)) && [[ $command == *-redefine ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    elif ((${#operands[@]} == 1)) && [[ $command == checkpoint-* ]]; then
+        [[ $command == checkpoint-info || $command == checkpoint-delete ]] &&
+            _xl_snapshot_match "$cur" < <("$program" checkpoint-list --name \
+                "${operands[0]//\\/}" 2>/dev/null)
     elif ((${#operands[@]} == 1)) &&
          [[ $command != snapshot-create && $command != snapshot-list &&
             $command != snapshot-check ]]; then
@@ -126,7 +140,9 @@ _xl_snapshot()
     local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} at=1 i
     local ours="snapshot-create snapshot-list snapshot-info snapshot-revert
                 snapshot-delete snapshot-redefine snapshot-export
-                snapshot-merge snapshot-check"
+                snapshot-merge snapshot-check checkpoint-create
+                checkpoint-list checkpoint-info checkpoint-delete
+                checkpoint-dirty checkpoint-redefine"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

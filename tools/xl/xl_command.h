@@ -41,6 +41,9 @@ int xl_redefine_main(const struct xl_globals *globals, int argc,
 int xl_export_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_merge_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_check_main(const struct xl_globals *globals, int argc, char **argv);
+/* checkpoint-create, -list, -info, -delete, -dirty, -redefine */
+int xl_checkpoint_main(const struct xl_globals *globals, int argc,
+                       char **argv);
 int xl_recover_main(const struct xl_globals *globals, int argc, char **argv);
 
 #endif /* XL_COMMAND_H */

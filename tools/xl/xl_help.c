@@ -40,7 +40,9 @@ void xl_help_command(FILE *f, const struct xl_command *command)
             print_option(f, o);
     }
     print_option(f, &help);
-    fprintf(f, "\nSee xl-snapshot(1).\n");
+    fprintf(f, "\nSee %s(1).\n",
+            strncmp(command->name, "checkpoint-", 11) ? "xl-snapshot"
+                                                      : "xl-checkpoint");
 }
 
 void xl_help_all(FILE *f)
@@ -51,7 +53,7 @@ void xl_help_all(FILE *f)
                "Snapshots of running Xen domains, memory and disks.\n\n");
     for (c = xl_commands; c->name; c++) {
         if (c->summary)
-            fprintf(f, "  %-18s %s\n", c->name, c->summary);
+            fprintf(f, "  %-19s %s\n", c->name, c->summary);
     }
     fprintf(f, "\nCOMMAND --help tells more; see xl-snapshot(1). Any other "
                "command is passed on\nto the system's xl.\n");

@@ -153,4 +153,25 @@ void xl_merge_options_free(struct xl_merge_options *o);
 int xl_check_parse(int argc, char **argv, struct xl_check_options *out,
                    bool *help, struct xl_problem *problem);
 
+/* --- xl_checkpoint_options.c --- */
+
+struct xl_checkpoint_options {
+    const char *domain, *name, *file;
+    const char *description, *since, *until;
+    const char **vdevs;         /* NULL-terminated; NULL: all */
+    int num_vdevs;
+    bool wait, json, xml, names, extents;
+};
+
+extern const struct xl_option xl_checkpoint_create_table[],
+       xl_checkpoint_list_table[], xl_checkpoint_info_table[],
+       xl_checkpoint_delete_table[], xl_checkpoint_dirty_table[],
+       xl_checkpoint_redefine_table[];
+
+/* argv[0] says which of them. */
+int xl_checkpoint_parse(int argc, char **argv,
+                        struct xl_checkpoint_options *out, bool *help,
+                        struct xl_problem *problem);
+void xl_checkpoint_options_free(struct xl_checkpoint_options *o);
+
 #endif /* XL_OPTIONS_H */

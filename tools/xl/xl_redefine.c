@@ -13,16 +13,14 @@
 #include "xl_session.h"
 #include "xl_text.h"
 
-#define DOCUMENT_MAX ((1u << 20) + 1)   /* bytes; the library takes less */
-
 /* Returns an errno. */
 static int read_all(int fd, char *text, size_t *len)
 {
     ssize_t r = 1;
 
     *len = 0;
-    while (*len < DOCUMENT_MAX && r) {
-        r = read(fd, text + *len, DOCUMENT_MAX - *len);
+    while (*len < XL_DOCUMENT_MAX && r) {
+        r = read(fd, text + *len, XL_DOCUMENT_MAX - *len);
         if (r < 0 && errno != EINTR)
             return errno;
         *len += r > 0 ? r : 0;
@@ -30,7 +28,7 @@ static int read_all(int fd, char *text, size_t *len)
     return 0;
 }
 
-static int read_document(const char *file, char *text, size_t *len)
+int xl_read_document(const char *file, char *text, size_t *len)
 {
     bool is_stdin = strcmp(file, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
@@ -90,8 +88,8 @@ int xl_redefine_main(const struct xl_globals *globals, int argc, char **argv)
     if (help)
         return xl_help_asked(argv[0]);
     /* Before anything is locked: a pipe may be slow. */
-    text = xl_alloc(DOCUMENT_MAX, 1);
-    status = read_document(o.file, text, &len);
+    text = xl_alloc(XL_DOCUMENT_MAX, 1);
+    status = xl_read_document(o.file, text, &len);
     if (!status) {
         status = xl_session_begin(&s, globals, o.domain);
         if (!status)

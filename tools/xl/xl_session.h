@@ -58,4 +58,11 @@ int xl_session_finish(struct xl_session *s, int rc, const char *doing);
 /* An exit code for an rc outside an operation, with a sentence if needed. */
 int xl_session_failed(int rc, const char *doing, const char *domain);
 
+/* --- xl_redefine.c --- */
+
+#define XL_DOCUMENT_MAX ((1u << 20) + 1)    /* bytes; the library takes less */
+/* text has XL_DOCUMENT_MAX bytes; "-" is standard input. An exit code, after
+ * a sentence. */
+int xl_read_document(const char *file, char *text, size_t *len);
+
 #endif /* XL_SESSION_H */

@@ -20,6 +20,7 @@
 #include <sys/statvfs.h>
 
 #include "external.h"
+#include "../checkpoint/checkpoint.h"
 
 #define SPACE_MIN (16u << 20)           /* bytes, for an overlay's beginning */
 
@@ -319,6 +320,7 @@ static void action(struct libxlss__disk *disk,
     (void)name;
     libxlss__transaction_external(t, disk->writer.node->name,
                                   disk->overlay_node);
+    libxlss__checkpoint_carry(t, disk->writer.node, disk->overlay_node);
 }
 
 /* Whoever starts the domain from the old path must fail, not write. */

@@ -9,9 +9,7 @@
 
 #include "disk.h"
 #include "files.h"
-
-/* Dirty bitmaps of this library's own. */
-#define BITMAP_PREFIX "xlss-"
+#include "../checkpoint/checkpoint.h"
 
 static bool fits(struct libxlss__op *op, struct libxlss__disk *disk, bool say)
 {
@@ -204,7 +202,8 @@ static int revert(struct libxlss__op *op, struct libxlss__disk *disk,
 
 static bool is_foreign(const char *bitmap)
 {
-    return strncmp(bitmap, BITMAP_PREFIX, strlen(BITMAP_PREFIX)) != 0;
+    return strncmp(bitmap, XLSS_BITMAP_PREFIX,
+                   strlen(XLSS_BITMAP_PREFIX)) != 0;
 }
 
 static int foreign_bitmaps(struct libxlss__op *op, struct libxlss__disk *disk,

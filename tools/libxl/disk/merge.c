@@ -10,6 +10,7 @@
 
 #include "disk.h"
 #include "files.h"
+#include "../checkpoint/checkpoint.h"
 
 #define POLL_MS 200
 
@@ -119,12 +120,13 @@ int libxlss__merge_end_all(struct libxlss__op *op)
 struct plan {
     char *top, *base;           /* node names; base NULL: none */
     const char *backing;
+    struct libxlss__node *overlay, *merged;     /* the graph before it */
 };
 
 /* What QEMU calls the files. top NULL: it has not got the overlay. */
 static int find_nodes(struct libxlss__op *op, struct libxlss__qmp *qmp,
-                      const char *overlay, const struct libxlss__qcow2 *base,
-                      struct plan *p)
+                      const char *overlay, const char *path,
+                      const struct libxlss__qcow2 *base, struct plan *p)
 {
     struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
     struct libxlss__node *node;
@@ -135,6 +137,8 @@ static int find_nodes(struct libxlss__op *op, struct libxlss__qmp *qmp,
         return rc;
     node = libxlss__graph_format_node(graph, overlay);
     p->top = node ? node->name : NULL;
+    p->overlay = node;
+    p->merged = libxlss__graph_format_node(graph, path);
     if (!node || !base->backing)
         return 0;
     node = base->backing_path
@@ -148,14 +152,22 @@ static int find_nodes(struct libxlss__op *op, struct libxlss__qmp *qmp,
     return 0;
 }
 
-static int finalize(struct libxlss__op *op, const char *job)
+/* All is copied, and the job keeps the overlay writable. */
+static int finalize(struct libxlss__op *op, const char *job,
+                    const struct plan *p)
 {
+    struct libxlss__transaction t;
     struct libxlss__qmp qmp;
     int rc = libxlss__qmp_open(op, &qmp);
 
     if (rc)
         return rc;
-    rc = libxlss__qmp_job_finalize(&qmp, job);
+    libxlss__transaction_begin(&t);
+    if (p->merged)
+        libxlss__checkpoint_carry_up(&t, p->merged, p->overlay);
+    rc = libxlss__transaction_run(&qmp, &t);
+    if (!rc)
+        rc = libxlss__qmp_job_finalize(&qmp, job);
     libxlss__qmp_close(&qmp);
     return rc;
 }
@@ -180,8 +192,8 @@ static int bring_to_disk(struct libxlss__op *op, const char *node,
 
 /* *there_r: QEMU has the overlay, and has taken the base's data into it. */
 static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
-                  const char *overlay, const struct libxlss__qcow2 *base,
-                  bool *there_r)
+                  const char *overlay, const char *path,
+                  const struct libxlss__qcow2 *base, bool *there_r)
 {
     char *job = job_name(op, disk);
     struct libxlss__qmp qmp;
@@ -192,7 +204,7 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     rc = libxlss__qmp_open(op, &qmp);
     if (rc)
         return rc;
-    rc = find_nodes(op, &qmp, overlay, base, &p);
+    rc = find_nodes(op, &qmp, overlay, path, base, &p);
     if (!rc && p.top) {
         libxlss__file_set_immutable(op, overlay, false);
         rc = libxlss__qmp_stream(&qmp, job, p.top, p.base, p.backing);
@@ -209,7 +221,7 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     if (!rc)
         rc = libxlss__release_name(op, disk);
     if (!rc)
-        rc = finalize(op, job);
+        rc = finalize(op, job, &p);
     if (!rc)
         rc = wait_job(op, disk, job, false);
     if (rc && libxlss__qemu_alive(op))
@@ -227,13 +239,17 @@ static int merge_into(struct libxlss__op *op, struct libxlss__disk *disk,
 
     LOG_DEBUG(op, "disk %s: %s takes in %s", disk->vdev, overlay, path);
     if (op->domid != XLSS_OFF && libxlss__qemu_alive(op))
-        rc = stream(op, disk, overlay, base, &there);
+        rc = stream(op, disk, overlay, path, base, &there);
     if (rc || there)
         return rc;
     rc = libxlss__image_idle(op, overlay);
     if (rc)
         return rc;
     libxlss__file_set_immutable(op, overlay, false);
+    if (base->is_qcow2)
+        rc = libxlss__checkpoint_carry_up_off(op, path, overlay);
+    if (rc)
+        return rc;
     return libxlss__image_rebase(op, overlay,
         base->backing_path
         ? libxlss__path_from(op, overlay, base->backing_path) : base->backing,
@@ -316,6 +332,8 @@ int libxlss__merge_down(struct libxlss__op *op, struct libxlss__disk *disk,
     libxlss__file_set_immutable(op, base, false);
     op->committed = true;
     rc = libxlss__image_commit(op, top);
+    if (!rc)
+        rc = libxlss__checkpoint_carry_down_off(op, top, base);
     if (!rc)
         libxlss__file_unmark(base);
     if (!rc)

@@ -32,9 +32,9 @@ static char **names(struct libxlss__op *op, yajl_val array, const char *key,
  * another name of the same file), QEMU describes the node as
  * json:{"driver":...,"file":{"driver":"file","filename":PATH},"backing":...}
  */
-static char *file_of(struct libxlss__op *op, yajl_val v)
+static char *file_of(struct libxlss__op *op, yajl_val v, const char *key)
 {
-    const char *text = json_string(v, "file"), *name = NULL;
+    const char *text = json_string(v, key), *name = NULL;
     char err[128], *file;
     yajl_val inner = NULL;
 
@@ -50,6 +50,33 @@ static char *file_of(struct libxlss__op *op, yajl_val v)
     return file;
 }
 
+static void parse_bitmaps(struct libxlss__op *op, yajl_val array,
+                          struct libxlss__node *node)
+{
+    size_t i, len = json_length(array);
+
+    node->bitmaps = libxlss__zalloc(op, (len + 1) * sizeof(char *));
+    node->bitmap = libxlss__zalloc(op, (len + 1) * sizeof(*node->bitmap));
+    for (i = 0; i < len; i++) {
+        yajl_val v = json_item(array, i);
+        struct libxlss__bitmap *b = &node->bitmap[node->num_bitmaps];
+
+        /* QEMU's own, those of jobs, have no name. */
+        if (!json_string(v, "name"))
+            continue;
+        b->name = dup_member(op, v, "name");
+        if (!json_u64(v, "granularity", &b->granularity))
+            b->granularity = 0;
+        if (!json_u64(v, "count", &b->dirty))
+            b->dirty = 0;
+        b->recording = json_bool(v, "recording", false);
+        b->busy = json_bool(v, "busy", false);
+        b->persistent = json_bool(v, "persistent", false);
+        b->inconsistent = json_bool(v, "inconsistent", false);
+        node->bitmaps[node->num_bitmaps++] = b->name;
+    }
+}
+
 static void parse_node(struct libxlss__op *op, yajl_val v,
                        struct libxlss__node *node)
 {
@@ -57,15 +84,15 @@ static void parse_node(struct libxlss__op *op, yajl_val v,
 
     node->name = dup_member(op, v, "node-name");
     node->driver = dup_member(op, v, "drv");
-    node->file = file_of(op, v);
+    node->file = file_of(op, v, "file");
+    node->backing = file_of(op, v, "backing_file");
     node->read_only = json_bool(v, "ro", true);
     node->encrypted = json_bool(v, "encrypted", false);
     if (!json_u64(image, "virtual-size", &node->size))
         node->size = 0;
     node->snapshots = names(op, json_array(image, "snapshots"), "name",
                             &node->num_snapshots);
-    node->bitmaps = names(op, json_array(v, "dirty-bitmaps"), "name",
-                          &node->num_bitmaps);
+    parse_bitmaps(op, json_array(v, "dirty-bitmaps"), node);
 }
 
 struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,

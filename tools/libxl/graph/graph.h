@@ -13,12 +13,14 @@ struct libxlss__node {
     char *name;                 /* node-name */
     char *driver;               /* qcow2, raw, file … */
     char *file;                 /* as QEMU names it */
+    char *backing;              /* file of the node below; empty: none */
     bool read_only;
     bool encrypted;
     uint64_t size;              /* virtual, bytes */
     char **snapshots;
     int num_snapshots;
-    char **bitmaps;
+    char **bitmaps;             /* their names */
+    struct libxlss__bitmap *bitmap;     /* the same, with their state */
     int num_bitmaps;
 };
 

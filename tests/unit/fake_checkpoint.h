@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Checkpoints of fake_lxs's domain: what its disks have. Shared with forked
+ * children, as that is. */
+#ifndef FAKE_CHECKPOINT_H
+#define FAKE_CHECKPOINT_H
+
+#include <libxl_snapshot.h>
+
+#define FAKE_CHECKPOINTS 16
+
+typedef struct {
+    struct {
+        char name[64];
+        uint64_t seq;
+        bool broken, gone;
+    } list[FAKE_CHECKPOINTS];
+    int num;
+    int crash_before, crash_after;      /* this call ends the process */
+    int fail_after;             /* this one is done, and reports failure */
+    int calls;                  /* of create and delete */
+    int deleted_missing;
+} fake_checkpoint_world;
+
+extern fake_checkpoint_world *fake_checkpoints;
+
+void fake_checkpoint_reset(void);
+
+#endif

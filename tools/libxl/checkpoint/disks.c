@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Which disks have checkpoints, and what those are. */
+#include <string.h>
+
+#include "checkpoint.h"
+
+/* It takes no snapshot: that disks have it means that they take part. */
+static const struct libxlss__disk_driver tracked = {
+    .kind = LIBXL_DISK_SNAPSHOT_KIND_NONE,
+};
+
+static bool is_named(const struct libxlss__disk *disk, char *const *vdevs,
+                     int num)
+{
+    int i;
+
+    for (i = 0; i < num; i++)
+        if (!strcmp(vdevs[i], disk->vdev))
+            return true;
+    return false;
+}
+
+static int check_named(struct libxlss__op *op, char *const *vdevs, int num)
+{
+    int i, j;
+
+    for (i = 0; i < num; i++) {
+        for (j = 0; j < op->num_disks; j++)
+            if (!strcmp(op->disks[j].vdev, vdevs[i]))
+                break;
+        if (j < op->num_disks)
+            continue;
+        LOG_ERROR(op, "no writable disk %s in this domain", vdevs[i]);
+        return ERROR_NOTFOUND;
+    }
+    return 0;
+}
+
+static const char *why_not(const struct libxlss__disk *disk)
+{
+    if (!libxlss__backend_is_here(disk))
+        return "its backend is another domain, which QEMU here can't reach";
+    if (disk->dev.backend != LIBXL_DISK_BACKEND_QDISK)
+        return "its backend is not QEMU (qdisk), so nothing records what the "
+               "guest writes";
+    return NULL;
+}
+
+int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
+                              int num, bool lenient)
+{
+    libxl_domain_snapshot_args none;
+    int i, rc;
+
+    libxl_domain_snapshot_args_init(&none);
+    none.kind = LIBXL_DISK_SNAPSHOT_KIND_NONE;
+    none.name = "";
+    rc = libxlss__disks_choose(op, &none);
+    if (!rc)
+        rc = check_named(op, vdevs, num);
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+        const char *why = why_not(disk);
+
+        if (num && !is_named(disk, vdevs, num))
+            continue;
+        if (!why) {
+            disk->driver = &tracked;
+        } else if (num || !lenient) {
+            LOG_ERROR(op, "disk %s (%s): it can't have checkpoints: %s",
+                      disk->vdev, disk->path, why);
+            rc = XLSS(NOT_POSSIBLE);
+        }
+    }
+    return rc ? rc : libxlss__disks_need_qemu(op);
+}
+
+int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
+                                  struct libxlss__checkpoints **list_r)
+{
+    struct libxlss__op *op = qmp->op;
+    struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
+    struct libxlss__checkpoints *list;
+    int i, rc = libxlss__graph_read(qmp, graph);
+
+    list = libxlss__zalloc(op, (op->num_disks + 1) * sizeof(*list));
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__disk *disk = &op->disks[i];
+
+        if (!disk->driver)
+            continue;
+        rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
+                                   &disk->writer);
+        if (!rc)
+            libxlss__checkpoints_read(op, graph, disk, &list[i]);
+    }
+    *list_r = list;
+    return rc;
+}
+
+int libxlss__checkpoint_no_twins(struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].writer.twin) {
+            LOG_ERROR(op, "disk %s (%s): QEMU has it open twice, until the "
+                      "guest's PV driver unplugs the emulated disk; what is "
+                      "written can't be recorded", op->disks[i].vdev,
+                      op->disks[i].path);
+            return XLSS(IMAGE_OPEN_TWICE);
+        }
+    return 0;
+}
+
+bool libxlss__checkpoint_any(const struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver)
+            return true;
+    return false;
+}
+
+int libxlss__checkpoint_begin(struct libxlss__op *op,
+                              const libxl_snapshot_how *how,
+                              char *const *vdevs, int num, bool lenient,
+                              bool guard)
+{
+    int rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_LOOK);
+
+    if (!rc && op->domid == XLSS_OFF) {
+        LOG_ERROR(op, "only a domain that runs has checkpoints to work on");
+        rc = XLSS(NO_QEMU);
+    }
+    if (!rc)
+        rc = libxlss__oplock(op, how ? how->wait_seconds : 0);
+    if (!rc)
+        rc = libxlss__domain_config(op);
+    if (!rc)
+        rc = libxlss__refuse_domain(op, false);
+    if (!rc && guard)
+        rc = libxlss__guard_start(op, -1);
+    if (!rc)
+        rc = libxlss__checkpoint_disks(op, vdevs, num, lenient);
+    if (!rc && !lenient && !libxlss__checkpoint_any(op)) {
+        LOG_ERROR(op, "the domain has no disk that can have checkpoints");
+        rc = XLSS(NOT_POSSIBLE);
+    }
+    if (!rc && guard)
+        rc = libxlss__guard_wait(op);
+    return rc;
+}

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Checkpoints and their entries, in an order that survives a crash. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xluss_checkpoint.h"
+
+/* A catalogue's entries with what the disks have. */
+struct view {
+    xlu_checkpoint_list list;
+    libxl_disk_checkpoint_list found;
+};
+
+static void view_init(struct view *v)
+{
+    xlu_checkpoint_list_init(&v->list);
+    libxl_disk_checkpoint_list_init(&v->found);
+}
+
+static void view_dispose(struct view *v)
+{
+    xlu_checkpoint_list_dispose(&v->list);
+    libxl_disk_checkpoint_list_dispose(&v->found);
+}
+
+static bool runs(const xlu_snapshot_catalogue *cat)
+{
+    return cat->dom.domid != XLUSS__NO_DOMID;
+}
+
+static int view_load(xlu_snapshot_catalogue *cat, struct view *v)
+{
+    int rc = xluss__checkpoint_load(cat, &v->list);
+
+    return rc ? rc : xluss__checkpoint_look(cat, NULL, &v->list, &v->found);
+}
+
+/* One that was being made or deleted when somebody died; the domain runs. */
+static int settle_one(xlu_snapshot_catalogue *cat, struct view *v,
+                      xlu_checkpoint *c)
+{
+    libxl_snapshot_how how = xluss__plain_how(cat);
+    bool there = xluss__checkpoint_on(&v->found, c->name, c->sequence, NULL);
+    libxl_domain_checkpoint_args args;
+    int rc = 0;
+
+    if (c->phase == XLU_CHECKPOINT_PHASE_CREATING && there) {
+        xluss__checkpoint_fill(c, &v->found);
+        c->phase = XLU_CHECKPOINT_PHASE_SETTLED;
+        return xluss__checkpoint_store(cat, c);
+    }
+    if (there) {
+        libxl_domain_checkpoint_args_init(&args);
+        args.name = xluss__strdup(c->name);
+        args.sequence = c->sequence;
+        rc = libxl_domain_checkpoint_delete(cat->ctx, cat->dom.domid, &args,
+                                            &how, NULL);
+        libxl_domain_checkpoint_args_dispose(&args);
+    }
+    return rc ? rc : xluss__checkpoint_drop(cat, c->name);
+}
+
+/* For who changes something: lock, the domain, nothing under way. */
+static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
+                 struct view *v)
+{
+    bool any = false;
+    int i, rc;
+
+    rc = xluss__begin(cat, how);
+    if (!rc)
+        rc = view_load(cat, v);
+    if (!rc && !runs(cat)) {
+        LOG(cat->lg, ERROR, "domain %s is not running, so it has no "
+            "checkpoints to work on", cat->dom.name);
+        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
+    }
+    for (i = 0; !rc && i < v->list.num_checkpoints; i++) {
+        xlu_checkpoint *c = &v->list.checkpoints[i];
+
+        if (c->phase == XLU_CHECKPOINT_PHASE_SETTLED)
+            continue;
+        any = true;
+        LOG(cat->lg, NOTICE, "domain %s, checkpoint %s: its %s was "
+            "interrupted, and is finished or undone", cat->dom.name, c->name,
+            c->phase == XLU_CHECKPOINT_PHASE_CREATING ? "creation"
+                                                      : "deletion");
+        rc = settle_one(cat, v, c);
+    }
+    if (rc || !any)
+        return rc;
+    view_dispose(v);
+    view_init(v);
+    return view_load(cat, v);
+}
+
+static int not_found(xlu_snapshot_catalogue *cat, const char *name)
+{
+    LOG(cat->lg, ERROR, "domain %s has no checkpoint %s", cat->dom.name,
+        name ? name : "");
+    return ERROR_NOTFOUND;
+}
+
+int xlu_checkpoint_list_all(xlu_snapshot_catalogue *cat,
+                            xlu_checkpoint_list *out)
+{
+    struct view v;
+    int i, rc;
+
+    view_init(&v);
+    rc = view_load(cat, &v);
+    for (i = v.list.num_checkpoints - 1; i >= 0; i--)
+        if (v.list.checkpoints[i].phase != XLU_CHECKPOINT_PHASE_SETTLED)
+            xluss__checkpoint_remove(&v.list, &v.list.checkpoints[i]);
+    if (!rc) {
+        xlu_checkpoint_list_dispose(out);
+        *out = v.list;
+        xlu_checkpoint_list_init(&v.list);
+    }
+    view_dispose(&v);
+    return rc;
+}
+
+int xlu_checkpoint_get(xlu_snapshot_catalogue *cat, const char *name,
+                       xlu_checkpoint *out)
+{
+    xlu_checkpoint_list list;
+    xlu_checkpoint *c;
+    int rc;
+
+    xlu_checkpoint_list_init(&list);
+    rc = xlu_checkpoint_list_all(cat, &list);
+    c = xluss__checkpoint_find(&list, name);
+    if (!rc && !c)
+        rc = not_found(cat, name);
+    if (!rc)
+        xlu_checkpoint_copy(cat->ctx, out, c);
+    xlu_checkpoint_list_dispose(&list);
+    return rc;
+}
+
+int xlu_checkpoint_xml(xlu_snapshot_catalogue *cat, const char *name,
+                       char **xml_out)
+{
+    xlu_checkpoint c;
+    int rc;
+
+    *xml_out = NULL;
+    xlu_checkpoint_init(&c);
+    rc = xlu_checkpoint_get(cat, name, &c);
+    if (!rc)
+        *xml_out = xluss__checkpoint_xml_write(&c);
+    xlu_checkpoint_dispose(&c);
+    return rc || *xml_out ? rc : ERROR_FAIL;
+}
+
+/* --- create --- */
+
+static char *name_from_time(const struct view *v, uint64_t seconds)
+{
+    time_t t = seconds;
+    char text[32], *name;
+    struct tm tm;
+    int i;
+
+    gmtime_r(&t, &tm);
+    strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &tm);
+    name = xluss__strdup(text);
+    for (i = 2; xluss__checkpoint_find((xlu_checkpoint_list *)&v->list,
+                                       name); i++) {
+        free(name);
+        name = xluss__asprintf("%s-%d", text, i);
+    }
+    return name;
+}
+
+static int check(xlu_snapshot_catalogue *cat, struct view *v,
+                 const xlu_checkpoint *c)
+{
+    const char *wrong = xlu_checkpoint_name_problem(c->name);
+
+    if (wrong) {
+        LOG(cat->lg, ERROR, "domain %s: the checkpoint's name %s",
+            cat->dom.name, wrong);
+        return ERROR_INVAL;
+    }
+    wrong = c->description ? xluss__text_problem(c->description) : NULL;
+    if (wrong) {
+        LOG(cat->lg, ERROR, "domain %s, checkpoint %s: its description %s",
+            cat->dom.name, c->name, wrong);
+        return ERROR_INVAL;
+    }
+    if (xluss__checkpoint_find(&v->list, c->name)) {
+        LOG(cat->lg, ERROR, "domain %s has a checkpoint %s already",
+            cat->dom.name, c->name);
+        return LIBXL_SNAPSHOT_ERROR_EXISTS;
+    }
+    return 0;
+}
+
+static void set_disks(const char *const *vdevs, char ***disks, int *num)
+{
+    int i;
+
+    for (i = 0; vdevs && vdevs[i]; i++)
+        ;
+    *disks = i ? xluss__calloc(i, sizeof(**disks)) : NULL;
+    *num = i;
+    for (i = 0; i < *num; i++)
+        (*disks)[i] = xluss__strdup(vdevs[i]);
+}
+
+/* So that numbers grow, even where all bitmaps have vanished. */
+static uint64_t highest(const xlu_checkpoint_list *list)
+{
+    uint64_t seq = 0;
+    int i;
+
+    for (i = 0; i < list->num_checkpoints; i++)
+        if (list->checkpoints[i].sequence > seq)
+            seq = list->checkpoints[i].sequence;
+    return seq;
+}
+
+static int take(xlu_snapshot_catalogue *cat, struct view *v,
+                const xlu_checkpoint_create_args *in,
+                const libxl_snapshot_how *how, xlu_checkpoint *c)
+{
+    libxl_snapshot_how plain = xluss__plain_how(cat);
+    libxl_domain_checkpoint_args args;
+    int rc;
+
+    libxl_domain_checkpoint_args_init(&args);
+    args.name = xluss__strdup(c->name);
+    args.sequence = highest(&v->list);
+    set_disks(in->vdevs, &args.disks, &args.num_disks);
+    rc = libxl_domain_checkpoint_create(cat->ctx, cat->dom.domid, &args,
+                                        how ? how : &plain, NULL);
+    c->sequence = args.sequence;
+    libxl_domain_checkpoint_args_dispose(&args);
+    return rc;
+}
+
+static int create(xlu_snapshot_catalogue *cat, struct view *v,
+                  const xlu_checkpoint_create_args *in,
+                  const libxl_snapshot_how *how, xlu_checkpoint *c)
+{
+    bool before;
+    int rc;
+
+    c->creation_time = time(NULL);
+    c->name = in->name && *in->name ? xluss__strdup(in->name)
+                                    : name_from_time(v, c->creation_time);
+    if (in->description && *in->description)
+        c->description = xluss__strdup(in->description);
+    rc = check(cat, v, c);
+    if (rc)
+        return rc;
+    c->domain_name = xluss__strdup(cat->dom.name);
+    c->domain_uuid = xluss__strdup(cat->dom.uuid);
+    if (v->list.num_checkpoints)
+        c->parent = xluss__strdup(
+            v->list.checkpoints[v->list.num_checkpoints - 1].name);
+    /* One that only the disks know: not ours to take away. */
+    before = xluss__checkpoint_on(&v->found, c->name, 0, NULL);
+    c->phase = XLU_CHECKPOINT_PHASE_CREATING;
+    rc = xluss__checkpoint_store(cat, c);
+    if (!rc)
+        rc = take(cat, v, in, how, c);
+    if (rc && before) {
+        xluss__checkpoint_drop(cat, c->name);
+        return rc;
+    }
+    /* Whether it failed or not: what the disks say, counts. */
+    view_dispose(v);
+    view_init(v);
+    if (view_load(cat, v))
+        return rc ? rc : LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR;
+    if (!rc)
+        return settle_one(cat, v, c);
+    c->sequence = 0;
+    c->phase = XLU_CHECKPOINT_PHASE_DELETING;
+    return settle_one(cat, v, c) ? LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR : rc;
+}
+
+int xlu_checkpoint_create(xlu_snapshot_catalogue *cat,
+                          const xlu_checkpoint_create_args *args,
+                          const libxl_snapshot_how *how,
+                          xlu_checkpoint *out)
+{
+    xlu_checkpoint c;
+    struct view v;
+    int rc;
+
+    view_init(&v);
+    xlu_checkpoint_init(&c);
+    rc = begin(cat, how, &v);
+    if (!rc)
+        rc = create(cat, &v, args, how, &c);
+    if (!rc && out)
+        rc = xlu_checkpoint_get(cat, c.name, out);
+    xlu_checkpoint_dispose(&c);
+    view_dispose(&v);
+    return rc;
+}
+
+/* --- delete --- */
+
+static int delete(xlu_snapshot_catalogue *cat, xlu_checkpoint *c,
+                  const libxl_snapshot_how *how)
+{
+    libxl_snapshot_how plain = xluss__plain_how(cat);
+    libxl_domain_checkpoint_args args;
+    int i, rc, rc2;
+
+    c->phase = XLU_CHECKPOINT_PHASE_DELETING;
+    rc = xluss__checkpoint_store(cat, c);
+    if (rc)
+        return rc;
+    libxl_domain_checkpoint_args_init(&args);
+    args.name = xluss__strdup(c->name);
+    args.sequence = c->sequence;
+    args.disks = xluss__calloc(c->num_disks + 1, sizeof(*args.disks));
+    for (i = 0; i < c->num_disks; i++)
+        args.disks[args.num_disks++] = xluss__strdup(c->disks[i].vdev);
+    rc = libxl_domain_checkpoint_delete(cat->ctx, cat->dom.domid, &args,
+                                        how ? how : &plain, NULL);
+    libxl_domain_checkpoint_args_dispose(&args);
+    if (!rc)
+        return xluss__checkpoint_drop(cat, c->name);
+    c->phase = XLU_CHECKPOINT_PHASE_SETTLED;
+    rc2 = xluss__checkpoint_store(cat, c);
+    return rc2 ? LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR : rc;
+}
+
+int xlu_checkpoint_delete(xlu_snapshot_catalogue *cat, const char *name,
+                          const libxl_snapshot_how *how)
+{
+    xlu_checkpoint *c;
+    struct view v;
+    int rc;
+
+    view_init(&v);
+    rc = begin(cat, how, &v);
+    c = xluss__checkpoint_find(&v.list, name);
+    if (!rc)
+        rc = c ? delete(cat, c, how) : not_found(cat, name);
+    view_dispose(&v);
+    return rc;
+}
+
+/* --- dirty --- */
+
+static bool wanted(const char *const *vdevs, const char *vdev)
+{
+    int i;
+
+    for (i = 0; vdevs && vdevs[i]; i++)
+        if (!strcmp(vdevs[i], vdev))
+            return true;
+    return !vdevs || !vdevs[0];
+}
+
+/* Which disks have it; those that were asked for, else all. */
+static char **disks_of(const xlu_checkpoint *c, const char *const *vdevs,
+                       int *num)
+{
+    char **disks = xluss__calloc(c->num_disks + 1, sizeof(*disks));
+    int i;
+
+    *num = 0;
+    for (i = 0; i < c->num_disks; i++)
+        if (wanted(vdevs, c->disks[i].vdev))
+            disks[(*num)++] = xluss__strdup(c->disks[i].vdev);
+    return disks;
+}
+
+/* On the disks in question, from `since` on. */
+static int check_range(xlu_snapshot_catalogue *cat, struct view *v,
+                       const xlu_checkpoint *since,
+                       const xlu_checkpoint *until,
+                       const libxl_domain_dirty_args *args)
+{
+    const xlu_checkpoint *end = until ? until + 1
+        : v->list.checkpoints + v->list.num_checkpoints, *c;
+    int i, j;
+
+    for (c = since; c < end; c++)
+        for (i = 0; i < c->num_disks; i++) {
+            const char *vdev = c->disks[i].vdev;
+
+            for (j = 0; j < args->num_disks; j++)
+                if (!strcmp(args->disks[j], vdev))
+                    break;
+            if (j == args->num_disks ||
+                xluss__checkpoint_on(&v->found, c->name, c->sequence, vdev))
+                continue;
+            LOG(cat->lg, ERROR, "domain %s, disk %s: the bitmap of the "
+                "checkpoint %s is not there any more, so what was written "
+                "since %s is not known", cat->dom.name, vdev, c->name,
+                since->name);
+            return LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
+        }
+    return 0;
+}
+
+static int dirty(xlu_snapshot_catalogue *cat, struct view *v,
+                 const xlu_checkpoint *since, const xlu_checkpoint *until,
+                 const char *const *vdevs, const libxl_snapshot_how *how,
+                 libxl_domain_dirty *out)
+{
+    libxl_snapshot_how plain = xluss__plain_how(cat);
+    libxl_domain_dirty_args args;
+    int i, rc = 0;
+
+    libxl_domain_dirty_args_init(&args);
+    args.since = xluss__strdup(since->name);
+    args.until = until ? xluss__strdup(until->name) : NULL;
+    args.disks = disks_of(since, vdevs, &args.num_disks);
+    for (i = 0; vdevs && vdevs[i] && !rc; i++) {
+        const char *one[] = { vdevs[i], NULL };
+        char **found;
+        int num;
+
+        found = disks_of(since, one, &num);
+        if (!num) {
+            LOG(cat->lg, ERROR, "domain %s: the checkpoint %s has no disk "
+                "%s", cat->dom.name, since->name, vdevs[i]);
+            rc = ERROR_NOTFOUND;
+        }
+        while (num > 0)
+            free(found[--num]);
+        free(found);
+    }
+    if (!rc && !args.num_disks) {
+        LOG(cat->lg, ERROR, "domain %s: no disk of the checkpoint %s is "
+            "known", cat->dom.name, since->name);
+        rc = LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
+    }
+    if (!rc)
+        rc = check_range(cat, v, since, until, &args);
+    if (!rc)
+        rc = libxl_domain_checkpoint_dirty(cat->ctx, cat->dom.domid, &args,
+                                           out, how ? how : &plain, NULL);
+    libxl_domain_dirty_args_dispose(&args);
+    return rc;
+}
+
+int xlu_checkpoint_dirty(xlu_snapshot_catalogue *cat, const char *since,
+                         const char *until, const char *const *vdevs,
+                         const libxl_snapshot_how *how,
+                         libxl_domain_dirty *out)
+{
+    xlu_checkpoint *a, *b;
+    struct view v;
+    int rc;
+
+    view_init(&v);
+    rc = view_load(cat, &v);
+    a = xluss__checkpoint_find(&v.list, since);
+    b = xluss__checkpoint_find(&v.list, until);
+    if (!rc && !a)
+        rc = not_found(cat, since);
+    if (!rc && until && !b)
+        rc = not_found(cat, until);
+    if (!rc && b && b <= a) {
+        LOG(cat->lg, ERROR, "domain %s: the checkpoint %s is not later than "
+            "%s", cat->dom.name, until, since);
+        rc = ERROR_INVAL;
+    }
+    if (!rc && !runs(cat)) {
+        LOG(cat->lg, ERROR, "domain %s is not running, so what was written "
+            "can't be asked", cat->dom.name);
+        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
+    }
+    if (!rc)
+        rc = dirty(cat, &v, a, b, vdevs, how, out);
+    view_dispose(&v);
+    return rc;
+}
+
+/* --- from elsewhere --- */
+
+int xlu_checkpoint_redefine(xlu_snapshot_catalogue *cat, const char *from,
+                            const char *xml, size_t len, xlu_checkpoint *out)
+{
+    xlu_checkpoint c, *old;
+    struct view v;
+    int rc;
+
+    view_init(&v);
+    xlu_checkpoint_init(&c);
+    rc = xluss__begin(cat, NULL);
+    if (!rc)
+        rc = xluss__checkpoint_xml_read(cat->lg, from, xml, len, &c);
+    if (!rc)
+        rc = view_load(cat, &v);
+    old = xluss__checkpoint_find(&v.list, c.name);
+    if (!rc) {
+        c.domain_name = xluss__strdup(cat->dom.name);
+        c.domain_uuid = xluss__strdup(cat->dom.uuid);
+        if (old)
+            c.sequence = old->sequence;
+        xluss__checkpoint_fill(&c, &v.found);
+        rc = xluss__checkpoint_store(cat, &c);
+    }
+    if (!rc && out)
+        rc = xlu_checkpoint_get(cat, c.name, out);
+    xlu_checkpoint_dispose(&c);
+    view_dispose(&v);
+    return rc;
+}
+
+int xlu_checkpoint_rebuild(xlu_snapshot_catalogue *cat, int *num_out)
+{
+    struct view v;
+    int i, rc;
+
+    *num_out = 0;
+    view_init(&v);
+    rc = begin(cat, NULL, &v);
+    for (i = v.found.num_checkpoints - 1; !rc && i >= 0; i--) {
+        xlu_checkpoint c;
+
+        if (xluss__checkpoint_find(&v.list, v.found.checkpoints[i].name))
+            continue;
+        xlu_checkpoint_init(&c);
+        c.name = xluss__strdup(v.found.checkpoints[i].name);
+        c.domain_name = xluss__strdup(cat->dom.name);
+        c.domain_uuid = xluss__strdup(cat->dom.uuid);
+        xluss__checkpoint_fill(&c, &v.found);
+        rc = xluss__checkpoint_store(cat, &c);
+        xlu_checkpoint_dispose(&c);
+        if (!rc)
+            ++*num_out;
+        xlu_checkpoint_list_dispose(&v.list);
+        xlu_checkpoint_list_init(&v.list);
+        if (!rc)
+            rc = xluss__checkpoint_load(cat, &v.list);
+    }
+    view_dispose(&v);
+    return rc;
+}

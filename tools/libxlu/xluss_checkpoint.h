@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* What the files about checkpoints share. */
+#ifndef XLUSS_CHECKPOINT_H
+#define XLUSS_CHECKPOINT_H
+
+#include "xlu_checkpoint.h"
+#include "xluss.h"
+
+/* --- xluss_checkpoint_store.c --- */
+
+/* UUID/checkpoints. ERROR_NOTFOUND without a word. */
+int xluss__checkpoint_dir(xlu_snapshot_catalogue *cat, bool make,
+                          xluss__dir *out);
+/* All entries, those under way too, oldest first; parent and current are
+ * set anew. One that can't be read is logged and left out. */
+int xluss__checkpoint_load(xlu_snapshot_catalogue *cat,
+                           xlu_checkpoint_list *out);
+int xluss__checkpoint_store(xlu_snapshot_catalogue *cat,
+                            const xlu_checkpoint *c);
+int xluss__checkpoint_drop(xlu_snapshot_catalogue *cat, const char *name);
+/* NULL: none. */
+xlu_checkpoint *xluss__checkpoint_find(xlu_checkpoint_list *list,
+                                       const char *name);
+void xluss__checkpoint_remove(xlu_checkpoint_list *list, xlu_checkpoint *c);
+
+/* --- xluss_checkpoint_xml.c --- */
+
+/* malloc'ed. */
+char *xluss__checkpoint_xml_write(const xlu_checkpoint *c);
+int xluss__checkpoint_xml_read(xentoollog_logger *lg, const char *from,
+                               const char *text, size_t len,
+                               xlu_checkpoint *out);
+
+/* --- xluss_checkpoint_look.c --- */
+
+/*
+ * What the disks say: fills state, dirty and problem of all of the list.
+ * found: what they have; initialised. A domain that doesn't run: all UNKNOWN.
+ * how NULL: the catalogue's own.
+ */
+int xluss__checkpoint_look(xlu_snapshot_catalogue *cat,
+                           const libxl_snapshot_how *how,
+                           xlu_checkpoint_list *list,
+                           libxl_disk_checkpoint_list *found);
+/* Is there one of that name and number (0: any) on a disk (NULL: any)? */
+const libxl_disk_checkpoint *
+xluss__checkpoint_on(const libxl_disk_checkpoint_list *found,
+                     const char *name, uint64_t sequence, const char *vdev);
+/* Sequence and disks, from what was found. */
+void xluss__checkpoint_fill(xlu_checkpoint *c,
+                            const libxl_disk_checkpoint_list *found);
+
+#endif
