@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ bool fake_fails(const char *call, bool *after)
         fake.suspended_then = fake.suspended;
         return false;
     }
+    if (fake.fault == FAULT_WE_DIE)
+        raise(SIGKILL);
     *after = fake.fault == FAULT_AFTER;
     return !*after;
 }

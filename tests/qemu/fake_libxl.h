@@ -16,6 +16,7 @@ enum fault {
     FAULT_BEFORE,       /* the call does nothing and fails */
     FAULT_AFTER,        /* it does what it should, and reports failure */
     FAULT_QEMU_DIES,    /* QEMU is killed before it */
+    FAULT_WE_DIE,       /* this process is killed before it */
 };
 
 /* The save helper is killed: nothing that it has turned on is turned off. */

@@ -140,6 +140,8 @@ int libxlss__child(struct libxlss__op *op, char *const argv[],
     if (pid == 0) {
         if (op->private_children)
             umask(0177);
+        for (i = 0; i < op->num_child_fds; i++)
+            fcntl(op->child_fds[i], F_SETFD, 0);
         between(p[0][1], p[1][1], p[2][1], argv);
     }
     for (i = 0; i < 3; i++) {

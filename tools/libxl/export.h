@@ -40,6 +40,9 @@ int libxlss__server_start(struct libxlss__op *op,
 int libxlss__server_stop(struct libxlss__op *op,
                          const struct libxlss__server *server);
 
+/* snapshot_export.c */
+char *libxlss__uri_part(struct libxlss__op *op, const char *s);
+
 /* export_busy.c: BUSY, with a sentence, if a disk of op is exported: its
  * snapshot, or, with any, anything at all that lies in its files. */
 int libxlss__disks_not_exported(struct libxlss__op *op, bool any);

@@ -74,6 +74,33 @@
 #define LIBXL_HAVE_DOMAIN_CHECKPOINT 1
 #endif
 
+/*
+ * LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT
+ *
+ * libxl_domain_block_snapshot_create, _delete and _list exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT
+#define LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT 1
+#endif
+
+/*
+ * LIBXL_HAVE_DOMAIN_BLOCK_EXPORT
+ *
+ * libxl_domain_block_export_start, _stop and _list exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_BLOCK_EXPORT
+#define LIBXL_HAVE_DOMAIN_BLOCK_EXPORT 1
+#endif
+
+/*
+ * LIBXL_HAVE_DOMAIN_BACKUP
+ *
+ * libxl_domain_backup_start, _status, _finish and _cancel exist.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_BACKUP
+#define LIBXL_HAVE_DOMAIN_BACKUP 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -420,6 +447,168 @@ int libxl_disk_snapshot_list(libxl_ctx *ctx, const libxl_device_disk *disk,
 int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
                                libxl_domain_snapshot_status *out,
                                const libxl_snapshot_how *how);
+
+/*
+ * A view of a running (or paused) domain's disks as they were at one instant,
+ * all of them the same, while the guest writes on. It is in the domain's QEMU
+ * and ends with it. It costs the guest a copy of what it overwrites, into a
+ * scratch file for each disk (mode 0600) in args->scratch_dir, or beside the
+ * image: at most args->scratch_max bytes, or else as much as the disk has.
+ * Where that fails, the view breaks, and its readers get errors; the guest
+ * never notices.
+ *
+ * args->disks empty stands for every writable disk; else vdev is all that is
+ * read of an entry. args->quiesce and allow_unquiesced: as in
+ * libxl_domain_snapshot_create. args->checkpoint begins in the same instant,
+ * on the same disks. With args->since, what was written since that checkpoint
+ * is kept with the view, for an incremental backup. args comes back filled.
+ *
+ * The guest stands still for some milliseconds. All disks or none. As long as
+ * a disk has a view, snapshots, merges and another view of it say BUSY, and
+ * so does a revert.
+ *
+ * ERROR_NOTFOUND (vdev), ERROR_INVAL, EXISTS (the checkpoint), NOT_POSSIBLE
+ * (blkback, driver domains), IMAGE_OPEN_TWICE, BITMAP_BROKEN (`since` isn't
+ * there or can't be trusted: only a full backup is possible),
+ * NO_QEMU, NO_SPACE, BUSY, NOT_QUIESCED, QEMU_DIED, NEEDS_REPAIR (call
+ * _delete).
+ */
+int libxl_domain_block_snapshot_create(libxl_ctx *ctx, uint32_t domid,
+                                       libxl_block_snapshot *args,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+                                       LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Ends the view which->id, from whichever process, also one whose maker died
+ * half-way; 0 as well if it is gone. Where QEMU has died, which->disks'
+ * scratch files are removed, and nothing else of `which` is read but id.
+ * undo_checkpoint: a checkpoint that began with it never was; its bitmap goes
+ * to its predecessor's.
+ *
+ * BUSY (a backup or an export uses it), QEMU_DIED, NEEDS_REPAIR.
+ */
+int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
+                                       const libxl_block_snapshot *which,
+                                       bool undo_checkpoint,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+                                       LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * The views that the domain's QEMU has; none if it is off. BUSY while a
+ * backup or another block job runs: libxl_domain_backup_status has those.
+ * *out: initialised; the caller's to dispose of.
+ */
+int libxl_domain_block_snapshot_list(libxl_ctx *ctx, uint32_t domid,
+                                     libxl_block_snapshot_list *out,
+                                     const libxl_snapshot_how *how);
+
+/*
+ * Serves the block snapshot args->snapshot by NBD, read-only, to any number
+ * of clients, which may come, go and die as they like. args->disks empty: all
+ * disks of it; the export's name is `name`, or else the vdev. The address is
+ * args->socket (mode 0600; NULL: one below /run/xl-snapshot), or args->host
+ * and port: then args->tls_dir has to name a folder with ca-cert.pem,
+ * server-cert.pem and server-key.pem, and clients need a certificate of the
+ * same authority (not with tls_any_client); without TLS, and readable for
+ * everybody, only if args->insecure is set. A snapshot with `since` shows the
+ * changes as the meta context qemu:dirty-bitmap:BITMAP (args->bitmap comes
+ * back), and each shows base:allocation. Several exports of one snapshot are
+ * fine. args comes back filled; a block snapshot that is exported can't be
+ * deleted.
+ *
+ * The server is a process of its own and outlives the caller. Where it dies
+ * the guest doesn't notice.
+ *
+ * ERROR_INVAL, ERROR_NOTFOUND (snapshot, vdev), EXISTS (the socket), BUSY (a
+ * block job runs, or QEMU has an NBD server of somebody else's), NO_QEMU,
+ * ERROR_FAIL (the server's reason is in the log).
+ */
+int libxl_domain_block_export_start(libxl_ctx *ctx, uint32_t domid,
+                                    libxl_block_export *args,
+                                    const libxl_snapshot_how *how,
+                                    const libxl_asyncop_how *ao_how)
+                                    LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Ends an export, also one whose server or QEMU has died, or whose start was
+ * interrupted; its clients lose their connection. 0 as well if there is none.
+ * domid INVALID_DOMID: the domain has gone.
+ */
+int libxl_domain_block_export_stop(libxl_ctx *ctx, uint32_t domid,
+                                   const char *id,
+                                   const libxl_snapshot_how *how);
+
+/*
+ * The domain's exports, those without a server too (running is false). domid
+ * INVALID_DOMID: those of all domains. *out: initialised; the caller's.
+ */
+int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
+                                   libxl_block_export_list *out,
+                                   const libxl_snapshot_how *how);
+
+/*
+ * Copies disks of a running (or paused) domain, as they are at one instant,
+ * each into a target: a file (made by this call with mode 0600, or with
+ * `reuse` one that is there), a block device, or an NBD server. QEMU does it
+ * by itself, in jobs that go on when the caller has gone; _status follows
+ * them, and _finish has to be called when they have come to their end. All
+ * disks or none.
+ *
+ * args->since NULL: everything (a full backup). Else only what was written
+ * since that checkpoint; a new qcow2 target then holds nothing else, and
+ * `base` is written into its header as the file it is based on. The rest of
+ * args is as for libxl_domain_block_snapshot_create, on which this is built;
+ * args->checkpoint stays if the backup comes to a good end, and is undone if
+ * it doesn't. args->id comes back; with it any process can go on.
+ *
+ * What fails - a target that is full, a server that dies, a scratch file that
+ * is full - ends the backup; the guest never notices.
+ *
+ * Errors as of libxl_domain_block_snapshot_create; EXISTS (a target).
+ */
+int libxl_domain_backup_start(libxl_ctx *ctx, uint32_t domid,
+                              libxl_domain_backup_args *args,
+                              const libxl_snapshot_how *how,
+                              const libxl_asyncop_how *ao_how)
+                              LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * args->id says which one (NULL: the one that runs, whose id comes back).
+ * Fills in args->state, and done, total and error of each disk; disks that
+ * args doesn't have are added to it. Waits for nobody, and touches nothing.
+ *
+ * ERROR_NOTFOUND (none such), NO_QEMU (QEMU has died, and the backup with it:
+ * the targets are incomplete, and the files `scratch` are left).
+ */
+int libxl_domain_backup_status(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how);
+
+/*
+ * The end of a backup that has copied everything (args->state becomes DONE:
+ * the targets are closed and on the disk) or has failed (FAILED, ERROR_FAIL:
+ * targets that _start made are removed, a checkpoint made with it is undone).
+ * May be repeated where it was interrupted.
+ *
+ * BUSY: it still runs. ERROR_NOTFOUND, NO_QEMU: as _status.
+ */
+int libxl_domain_backup_finish(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how,
+                               const libxl_asyncop_how *ao_how)
+                               LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Ends it, however far it is: as _finish of one that has failed, but 0. One
+ * that had copied everything by then is finished (args->state is DONE).
+ */
+int libxl_domain_backup_cancel(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how,
+                               const libxl_asyncop_how *ao_how)
+                               LIBXL_EXTERNAL_CALLERS_ONLY;
 
 /*
  * A word for an error code: libxl's own or this library's. Never NULL.

@@ -85,6 +85,8 @@ struct libxlss__op {
     bool recorded;              /* the disks are those of a snapshot */
     bool undoing;               /* only what this operation made goes */
     bool private_children;      /* what they make is for root alone */
+    const int *child_fds;       /* theirs as well, with the same numbers */
+    int num_child_fds;
 
     const char *const *keep;    /* files that other snapshots live in */
     int num_keep;
@@ -219,6 +221,11 @@ int libxlss__image_delete(struct libxlss__op *op, const char *path,
 /* An empty image; `path` is overwritten. */
 int libxlss__image_make(struct libxlss__op *op, const char *path,
                         uint64_t size);
+/* An empty image, on `backing` (qcow2 only) or on nothing (NULL); `path` is
+ * overwritten, its mode stays. */
+int libxlss__image_make_as(struct libxlss__op *op, const char *path,
+                           const char *format, const char *backing,
+                           const char *backing_format, uint64_t size);
 /* An empty overlay; `path` is overwritten. */
 int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
                                 const char *backing, const char *format,

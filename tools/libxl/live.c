@@ -39,19 +39,13 @@ static int busy(struct libxlss__op *op, const char *what, const char *name)
     return XLSS(BUSY);
 }
 
-static bool is_view(const struct libxlss__node *node)
-{
-    return !strcmp(node->driver, "copy-before-write") ||
-           !strcmp(node->driver, "snapshot-access");
-}
-
 static int check_nodes(struct libxlss__qmp *qmp)
 {
     struct libxlss__graph graph;
     int i, rc = libxlss__graph_read(qmp, &graph);
 
     for (i = 0; !rc && i < graph.num_nodes; i++)
-        if (is_view(&graph.nodes[i]))
+        if (libxlss__node_is_view(&graph.nodes[i]))
             rc = busy(qmp->op, "a backup's view", graph.nodes[i].name);
     return rc;
 }

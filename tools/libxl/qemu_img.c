@@ -172,17 +172,6 @@ int libxlss__image_delete(struct libxlss__op *op, const char *path,
     return snapshot(op, path, "-d", name);
 }
 
-int libxlss__image_make(struct libxlss__op *op, const char *path,
-                        uint64_t size)
-{
-    char *argv[] = { XLSS_QEMU_IMG, "create", "-q", "-f", "qcow2",
-                     (char *)path,
-                     libxlss__printf(op, "%llu", (unsigned long long)size),
-                     NULL };
-
-    return run(op, path, argv, NULL);
-}
-
 int libxlss__image_add_bitmap(struct libxlss__op *op, const char *path,
                               const struct libxlss__bitmap *bitmap,
                               bool disabled, const char *from,
@@ -248,17 +237,36 @@ int libxlss__image_drop_bitmap(struct libxlss__op *op, const char *path,
 }
 
 /* -u: the backing file is a name in the header, and isn't opened. */
+int libxlss__image_make_as(struct libxlss__op *op, const char *path,
+                           const char *format, const char *backing,
+                           const char *backing_format, uint64_t size)
+{
+    char *argv[16] = { XLSS_QEMU_IMG, "create", "-q", "-f", (char *)format };
+    int n = 5;
+
+    if (backing) {
+        argv[n++] = "-u";
+        argv[n++] = "-b";
+        argv[n++] = (char *)backing;
+        argv[n++] = "-F";
+        argv[n++] = (char *)backing_format;
+    }
+    argv[n++] = (char *)path;
+    argv[n++] = libxlss__printf(op, "%llu", (unsigned long long)size);
+    return run(op, path, argv, NULL);
+}
+
 int libxlss__image_make_overlay(struct libxlss__op *op, const char *path,
                                 const char *backing, const char *format,
                                 uint64_t size)
 {
-    char *argv[] = { XLSS_QEMU_IMG, "create", "-q", "-u", "-f", "qcow2",
-                     "-b", (char *)backing, "-F", (char *)format,
-                     (char *)path,
-                     libxlss__printf(op, "%llu", (unsigned long long)size),
-                     NULL };
+    return libxlss__image_make_as(op, path, "qcow2", backing, format, size);
+}
 
-    return run(op, path, argv, NULL);
+int libxlss__image_make(struct libxlss__op *op, const char *path,
+                        uint64_t size)
+{
+    return libxlss__image_make_as(op, path, "qcow2", NULL, NULL, size);
 }
 
 int libxlss__image_is_empty(struct libxlss__op *op, const char *path,

@@ -213,7 +213,7 @@ static void stop_all(struct libxlss__op *op, const char *label,
 }
 
 /* What an URI can't hold is written as %XX. */
-static char *uri_part(struct libxlss__op *op, const char *s)
+char *libxlss__uri_part(struct libxlss__op *op, const char *s)
 {
     static const char fine[] = "/-._~0123456789abcdefghijklmnopqrstuvwxyz"
                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -245,8 +245,8 @@ static void fill(struct libxlss__op *op, const struct libxlss__server *server,
     out->socket = own(server->socket);
     out->pid = server->pid;
     out->uri = own(libxlss__printf(op, "nbd+unix:///%s?socket=%s",
-                                   uri_part(op, server->vdev),
-                                   uri_part(op, server->socket)));
+                                   libxlss__uri_part(op, server->vdev),
+                                   libxlss__uri_part(op, server->socket)));
 }
 
 /* Those of label (NULL: all) among vdevs (NULL: all). */

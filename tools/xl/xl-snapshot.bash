@@ -77,7 +77,8 @@ _xl_snapshot_arguments()
             continue
         fi
         case $word in
-        -n|--name|-p|--path|--disk|--description|--socket|--since|--until)
+        -n|--name|-p|--path|--disk|--description|--socket|--since|--until|\
+        -t|--to|--format|-c|--checkpoint|--speed|--scratch|--scratch-max)
             # checkpoint-list has a --name without a value.
             [[ $command$word != *-list--name ]] && skip=$word
             ;;
@@ -106,7 +107,11 @@ _xl_snapshot_arguments()
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    -p|--path)
+    --format)
+        _xl_snapshot_match "$cur" < <(printf '%s\n' qcow2 raw)
+        return
+        ;;
+    -p|--path|-t|--to|--scratch)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return
@@ -123,6 +128,8 @@ _xl_snapshot_arguments()
     elif ((${#operands[@]} == 1)) && [[ $command == *-redefine ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    elif ((${#operands[@]} == 1)) && [[ $command == backup-* ]]; then
+        return
     elif ((${#operands[@]} == 1)) && [[ $command == checkpoint-* ]]; then
         [[ $command == checkpoint-info || $command == checkpoint-delete ]] &&
             _xl_snapshot_match "$cur" < <("$program" checkpoint-list --name \
@@ -142,7 +149,8 @@ _xl_snapshot()
                 snapshot-delete snapshot-redefine snapshot-export
                 snapshot-merge snapshot-check checkpoint-create
                 checkpoint-list checkpoint-info checkpoint-delete
-                checkpoint-dirty checkpoint-redefine"
+                checkpoint-dirty checkpoint-redefine
+                backup-start backup-status backup-stop"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

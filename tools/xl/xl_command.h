@@ -44,6 +44,8 @@ int xl_check_main(const struct xl_globals *globals, int argc, char **argv);
 /* checkpoint-create, -list, -info, -delete, -dirty, -redefine */
 int xl_checkpoint_main(const struct xl_globals *globals, int argc,
                        char **argv);
+/* backup-start, -status, -stop */
+int xl_backup_main(const struct xl_globals *globals, int argc, char **argv);
 int xl_recover_main(const struct xl_globals *globals, int argc, char **argv);
 
 #endif /* XL_COMMAND_H */

@@ -41,8 +41,9 @@ void xl_help_command(FILE *f, const struct xl_command *command)
     }
     print_option(f, &help);
     fprintf(f, "\nSee %s(1).\n",
-            strncmp(command->name, "checkpoint-", 11) ? "xl-snapshot"
-                                                      : "xl-checkpoint");
+            !strncmp(command->name, "checkpoint-", 11) ? "xl-checkpoint"
+            : !strncmp(command->name, "backup-", 7) ? "xl-backup"
+            : "xl-snapshot");
 }
 
 void xl_help_all(FILE *f)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* xl's own options, before the subcommand. */
 struct xl_globals {
@@ -173,5 +174,27 @@ int xl_checkpoint_parse(int argc, char **argv,
                         struct xl_checkpoint_options *out, bool *help,
                         struct xl_problem *problem);
 void xl_checkpoint_options_free(struct xl_checkpoint_options *o);
+
+/* --- xl_backup_options.c --- */
+
+struct xl_backup_disk {
+    char *vdev;
+    const char *target;
+};
+
+struct xl_backup_options {
+    const char *domain, *to, *since, *checkpoint, *scratch;
+    struct xl_backup_disk *disks;
+    int num_disks;
+    uint64_t speed, scratch_max;        /* bytes; 0: no limit */
+    bool raw, reuse, strict, quiesce, detach, wait, json;
+};
+
+extern const struct xl_option xl_backup_start_table[],
+       xl_backup_status_table[], xl_backup_stop_table[];
+
+int xl_backup_parse(int argc, char **argv, struct xl_backup_options *out,
+                    bool *help, struct xl_problem *problem);
+void xl_backup_options_free(struct xl_backup_options *o);
 
 #endif /* XL_OPTIONS_H */

@@ -129,12 +129,12 @@ void libxlss__file_unmark(const char *path)
 }
 
 /* The name is taken first, so that nobody's file is overwritten. */
-static int reserve(struct libxlss__op *op, const char *path)
+int libxlss__file_reserve(struct libxlss__op *op, const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0) {
-        LOG_ERRNO(op, "cannot make the overlay %s", path);
+        LOG_ERRNO(op, "cannot make %s", path);
         return errno == EEXIST ? XLSS(EXISTS)
              : errno == ENOSPC ? XLSS(NO_SPACE) : ERROR_FAIL;
     }
@@ -165,7 +165,7 @@ int libxlss__overlay_make(struct libxlss__op *op, const char *path,
                           const char *base, const char *base_format,
                           uint64_t size, const char *like)
 {
-    int rc = reserve(op, path);
+    int rc = libxlss__file_reserve(op, path);
 
     if (rc)
         return rc;

@@ -100,6 +100,8 @@ void libxlss__file_unmark(const char *path);
 /* A file that qemu-img has made: owner and mode of `like`, on the disk. */
 int libxlss__file_like(struct libxlss__op *op, const char *path,
                        const char *like);
+/* An empty file for root alone; EXISTS where there is one. */
+int libxlss__file_reserve(struct libxlss__op *op, const char *path);
 /* An empty qcow2 over `base`, as much like `like` as can be (owner, mode). */
 int libxlss__overlay_make(struct libxlss__op *op, const char *path,
                           const char *base, const char *base_format,

@@ -117,6 +117,12 @@ bool libxlss__node_has_snapshot(const struct libxlss__node *node,
     return false;
 }
 
+bool libxlss__node_is_view(const struct libxlss__node *node)
+{
+    return !strcmp(node->driver, "copy-before-write") ||
+           !strcmp(node->driver, "snapshot-access");
+}
+
 static bool is_file(const struct libxlss__node *node, const char *path)
 {
     struct stat sa, sb;
@@ -136,7 +142,8 @@ struct libxlss__node *libxlss__graph_format_node(struct libxlss__graph *graph,
         struct libxlss__node *node = &graph->nodes[i];
 
         if (!strcmp(node->driver, "file") ||
-            !strcmp(node->driver, "host_device") || !is_file(node, path))
+            !strcmp(node->driver, "host_device") ||
+            libxlss__node_is_view(node) || !is_file(node, path))
             continue;
         /* One of ours is the one in the chain: the other is xen-block's
          * first, which nothing uses any more. */
@@ -241,8 +248,14 @@ static int refuse_jobs(struct libxlss__qmp *qmp)
     yajl_val jobs;
     int rc = libxlss__qmp_run(qmp, "query-block-jobs", NULL,
                               XLSS_QMP_TIMEOUT_MS, &jobs);
+    const char *status;
+    size_t i;
 
-    if (!rc && json_length(jobs)) {
+    for (i = 0; !rc && i < json_length(jobs); i++) {
+        /* It has let its nodes go, and waits to be asked how it ended. */
+        status = json_string(json_item(jobs, i), "status");
+        if (status && !strcmp(status, "concluded"))
+            continue;
         LOG_ERROR(qmp->op, "a block job (backup, commit or the like) runs on "
                   "this domain's disks; wait for its end or cancel it");
         rc = XLSS(BUSY);

@@ -50,6 +50,9 @@ struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,
 bool libxlss__node_has_snapshot(const struct libxlss__node *node,
                                 const char *name);
 
+/* A filter or a view of a backup, whoever made it. */
+bool libxlss__node_is_view(const struct libxlss__node *node);
+
 /* The format node (not the protocol's below it) of an image file. */
 struct libxlss__node *libxlss__graph_format_node(struct libxlss__graph *graph,
                                                  const char *path);

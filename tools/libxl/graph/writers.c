@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../backup/view.h"
 #include "graph.h"
 
 /* XenbusStateConnected, of xen/io/xenbus.h: the guest's driver is at work. */
@@ -26,11 +27,14 @@ static bool same_file(const char *a, const char *b)
 }
 
 /* xen-block's own node of a vdev is named VDEV-DRIVER, ours are XLSS_NODE
- * and then the same. */
+ * and then the same, a view's filter has its id before. */
 static bool named_for(const char *node, const char *vdev)
 {
+    char id[XLSS_VIEW_ID + 1], of[32], role;
     size_t len = strlen(vdev);
 
+    if (libxlss__view_parse(node, id, of, &role))
+        return role == XLSS_FILTER && !strcmp(of, vdev);
     if (!strncmp(node, XLSS_NODE, strlen(XLSS_NODE)))
         node += strlen(XLSS_NODE);
     return !strncmp(node, vdev, len) && node[len] == '-';
@@ -132,6 +136,12 @@ int libxlss__graph_writer(struct libxlss__op *op,
     if (!pv && !emulated) {
         LOG_ERROR(op, "disk %s: QEMU has no node for %s", vdev, path);
         return XLSS(NO_QEMU);
+    }
+    if (pv && libxlss__node_is_view(pv)) {
+        LOG_ERROR(op, "disk %s: a backup or block snapshot (%s) of it is not "
+                  "finished; wait for its end, or stop it first", vdev,
+                  pv->name);
+        return XLSS(BUSY);
     }
     if (pv && !same_file(pv->file, path)) {
         LOG_ERROR(op, "disk %s: the configuration names %s, but QEMU has %s "

@@ -253,3 +253,20 @@ int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job)
 {
     return run_with(qmp, "job-cancel", "id", job);
 }
+
+/* It may have ended by itself meanwhile. */
+int libxlss__qmp_job_try_cancel(struct libxlss__qmp *qmp, const char *job)
+{
+    yajl_gen g = begin();
+    const unsigned char *text;
+    size_t len;
+    int rc;
+
+    json_put_string(g, "id", job);
+    yajl_gen_map_close(g);
+    yajl_gen_get_buf(g, &text, &len);
+    rc = libxlss__qmp_try(qmp, "job-cancel", (const char *)text,
+                          XLSS_QMP_LONG_TIMEOUT_MS, NULL);
+    yajl_gen_free(g);
+    return rc;
+}

@@ -229,3 +229,14 @@ int libxlss__qmp_run(struct libxlss__qmp *qmp, const char *command,
         LOG_ERROR(qmp->op, "QEMU refused %s: %s", command, qmp->error);
     return rc;
 }
+
+int libxlss__qmp_getfd(struct libxlss__qmp *qmp, const char *name, int fd)
+{
+    char *arguments = libxlss__printf(qmp->op, "{\"fdname\":\"%s\"}", name);
+    int rc;
+
+    qmp->wire.pass = &fd;
+    rc = libxlss__qmp_run(qmp, "getfd", arguments, XLSS_QMP_TIMEOUT_MS, NULL);
+    qmp->wire.pass = NULL;
+    return rc;
+}

@@ -30,6 +30,7 @@ struct libxlss__wire {
     size_t seen;                /* bytes known to hold no line's end */
     size_t taken;               /* bytes of the line given out last */
     size_t max;                 /* largest line taken */
+    const int *pass;            /* a descriptor that goes with the next bytes */
 };
 int libxlss__wire_connect(struct libxlss__op *op, struct libxlss__wire *w,
                           const char *path, uint64_t deadline);
@@ -64,6 +65,9 @@ int libxlss__qmp_run(struct libxlss__qmp *qmp, const char *command,
 int libxlss__qmp_try(struct libxlss__qmp *qmp, const char *command,
                      const char *arguments, unsigned int timeout_ms,
                      yajl_val *reply_r);
+
+/* Gives QEMU a copy of the descriptor, under that name, in this monitor. */
+int libxlss__qmp_getfd(struct libxlss__qmp *qmp, const char *name, int fd);
 
 /* commands.c: typed calls. */
 int libxlss__qmp_stop(struct libxlss__qmp *qmp);
@@ -144,5 +148,6 @@ int libxlss__qmp_jobs(struct libxlss__qmp *qmp, char ***list_r, int *num_r);
 int libxlss__qmp_job_finalize(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_dismiss(struct libxlss__qmp *qmp, const char *job);
 int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job);
+int libxlss__qmp_job_try_cancel(struct libxlss__qmp *qmp, const char *job);
 
 #endif

@@ -96,11 +96,39 @@ static int died(struct libxlss__op *op)
     return dead ? XLSS(QEMU_DIED) : ERROR_PROTOCOL_ERROR_QMP;
 }
 
+/* The first bytes take the descriptor along. */
+static ssize_t send_some(struct libxlss__wire *w, const char *text,
+                         size_t len)
+{
+    union {
+        char buf[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = { { 0 } };
+    struct iovec iov = { .iov_base = (char *)text, .iov_len = len };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    struct cmsghdr *c;
+    ssize_t n;
+
+    if (w->pass) {
+        msg.msg_control = control.buf;
+        msg.msg_controllen = sizeof(control.buf);
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), w->pass, sizeof(int));
+    }
+    n = sendmsg(w->fd, &msg, MSG_NOSIGNAL);
+    if (n > 0)
+        w->pass = NULL;
+    return n;
+}
+
 int libxlss__wire_send(struct libxlss__op *op, struct libxlss__wire *w,
                        const char *text, size_t len, uint64_t deadline)
 {
     while (len) {
-        ssize_t n = send(w->fd, text, len, MSG_NOSIGNAL);
+        ssize_t n = send_some(w, text, len);
         int rc;
 
         if (n >= 0) {

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxl_domain_block_export_*: what clients read while the guest writes, how
+ * they and the server may die, TLS. The clients are nbdcopy, nbdinfo and
+ * qemu-img.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pull_scene.h"
+
+static libxl_block_snapshot view;
+static libxl_block_export args;
+
+static int snapshot(const char *since, const char *checkpoint)
+{
+    libxl_block_snapshot_dispose(&view);
+    libxl_block_snapshot_init(&view);
+    view.since = since ? strdup(since) : NULL;
+    view.checkpoint = checkpoint ? strdup(checkpoint) : NULL;
+    return libxl_domain_block_snapshot_create(ctx, fake.domid, &view, &how,
+                                              NULL);
+}
+
+static int drop(void)
+{
+    return libxl_domain_block_snapshot_delete(ctx, fake.domid, &view, false,
+                                              &how, NULL);
+}
+
+static void fresh(void)
+{
+    libxl_block_export_dispose(&args);
+    libxl_block_export_init(&args);
+    args.snapshot = strdup(view.id);
+}
+
+static int export(void)
+{
+    return libxl_domain_block_export_start(ctx, fake.domid, &args, &how,
+                                           NULL);
+}
+
+static int stop(void)
+{
+    return libxl_domain_block_export_stop(ctx, fake.domid, args.id, &how);
+}
+
+static int num_exports(void)
+{
+    libxl_block_export_list list;
+    int num;
+
+    libxl_block_export_list_init(&list);
+    assert_int_equal(libxl_domain_block_export_list(ctx, fake.domid, &list,
+                                                    &how), 0);
+    num = list.num_exports;
+    libxl_block_export_list_dispose(&list);
+    return num;
+}
+
+static int copy(int disk)
+{
+    return run("nbdcopy '%s' '%s' 2>/dev/null", args.disks[disk].uri,
+               in_bed("copy"));
+}
+
+static void expect_truth(int disk)
+{
+    unlink(in_bed("copy"));
+    assert_int_equal(copy(disk), 0);
+    assert_true(is_truth(disk, "raw", in_bed("copy")));
+    assert_true(is_truth(disk, "raw", args.disks[disk].uri));
+}
+
+/* Of QEMU's private server: those of its connections that are open. */
+static int num_connections(void)
+{
+    char line[512];
+    int num = 0;
+    FILE *f = fopen("/proc/net/unix", "re");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (strstr(line, bed.dir) && strstr(line, "private-") &&
+            strstr(line, " 03 "))
+            num++;
+    if (f)
+        fclose(f);
+    return num;
+}
+
+static void expect_clean(void)
+{
+    yajl_val v = NULL;
+
+    assert_true(bed_running());
+    assert_int_equal(bed_qmp_reply("query-block-exports", NULL, &v), 0);
+    assert_int_equal(json_length(json_array(v, "return")), 0);
+    yajl_tree_free(v);
+    assert_int_equal(num_exports(), 0);
+    assert_int_equal(num_connections(), 0);
+    assert_int_not_equal(run("ls %s | grep -E 'xlbs|export-|private' "
+                             "| grep -v scratch", bed.dir), 0);
+    assert_int_not_equal(run("pgrep -f %s/[x]lbs >/dev/null", bed.dir), 0);
+}
+
+static void finish(void)
+{
+    assert_int_equal(stop(), 0);
+    assert_int_equal(drop(), 0);
+    writer_stop();
+    expect_clean();
+    bed_stop_qemu();
+    assert_true(bed_check_clean(0));
+    unmake();
+}
+
+static void test_reads_while_the_guest_writes(void **state)
+{
+    struct stat st;
+    int round;
+
+    (void)state;
+    make(2);
+    writer_start(1);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    assert_int_equal(args.num_disks, 2);
+    assert_true(args.running);
+    assert_null(args.bitmap);
+    assert_int_equal(stat(args.socket, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    for (round = 0; round < 3; round++) {
+        expect_truth(0);
+        expect_truth(1);
+    }
+    assert_true(writer_writes > 10);
+    assert_int_equal(drop(), XLSS(BUSY));
+    assert_int_equal(run("nbdinfo --list 'nbd+unix:///?socket=%s' "
+                         "| grep -q base:allocation", args.socket), 0);
+    /* Nobody writes to it. */
+    assert_int_not_equal(run("qemu-io -f raw -c 'write 0 1M' '%s' "
+                             ">/dev/null 2>&1", args.disks[0].uri), 0);
+    finish();
+}
+
+/* The map of the context, as START LENGTH of each dirty part. */
+static void expect_dirty(int disk, const char *text)
+{
+    char out[4096] = "";
+    FILE *p;
+    size_t n;
+    char command[512];
+
+    snprintf(command, sizeof(command), "nbdinfo --map=qemu:dirty-bitmap:%s "
+             "'%s' | awk '$4==\"dirty\"{printf \"%%s %%s,\",$1,$2}'",
+             args.bitmap, args.disks[disk].uri);
+    p = popen(command, "r");
+    n = fread(out, 1, sizeof(out) - 1, p);
+    out[n] = '\0';
+    pclose(p);
+    assert_string_equal(out, text);
+}
+
+static void test_changes(void **state)
+{
+    (void)state;
+    make(2);
+    assert_int_equal(snapshot(NULL, "c1"), 0);
+    assert_int_equal(drop(), 0);
+    bed_write(0, 3, 33);
+    bed_write(0, 10, 34);
+    bed_write(0, 11, 35);
+    bed_write(1, 62, 36);
+    assert_int_equal(snapshot("c1", "c2"), 0);
+    /* After the instant: not among them. */
+    bed_write(0, 20, 37);
+    bed_write(0, 3, 38);
+    fresh();
+    assert_int_equal(export(), 0);
+    assert_string_equal(args.bitmap, "changes");
+    expect_dirty(0, "3145728 1048576,10485760 2097152,");
+    expect_dirty(1, "65011712 1048576,");
+    bed_write(0, 40, 39);
+    expect_dirty(0, "3145728 1048576,10485760 2097152,");
+    expect_truth(0);
+    expect_truth(1);
+    assert_int_equal(run("nbdinfo --list 'nbd+unix:///?socket=%s' "
+                         "| grep -q base:allocation", args.socket), 0);
+    finish();
+}
+
+static int raw_connect(void)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", args.socket);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+/* Clients that connect, read, and go in every way; then the server. */
+static void test_deaths(void **state)
+{
+    char junk[300];
+    int i, fd, held;
+
+    (void)state;
+    make(2);
+    writer_start(2);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    held = num_connections();
+    assert_true(held >= 2);
+    memset(junk, 'x', sizeof(junk));
+    for (i = 0; i < 6; i++) {
+        assert_int_equal(run("nbdinfo --size '%s' >/dev/null",
+                             args.disks[i % 2].uri), 0);
+        close(raw_connect());
+        fd = raw_connect();
+        assert_true(write(fd, junk, 1 + 60 * i) > 0);
+        close(fd);
+        run("timeout -s KILL 0.0%d nbdcopy '%s' null: 2>/dev/null", 1 + i,
+            args.disks[i % 2].uri);
+        run("timeout -s TERM 0.0%d qemu-img convert -f raw -O raw '%s' %s "
+            "2>/dev/null", 1 + i, args.disks[i % 2].uri, in_bed("copy"));
+        assert_true(bed_running());
+        assert_int_equal(num_connections(), held);
+    }
+    expect_truth(0);
+    kill(args.pid, SIGKILL);
+    /* It ends at its own pace. */
+    usleep(300000);
+    /* QEMU doesn't see the end of its client. */
+    assert_int_equal(num_connections(), held);
+    assert_true(bed_running());
+    assert_int_not_equal(copy(0), 0);
+    assert_int_equal(num_exports(), 1);
+    assert_int_equal(drop(), XLSS(BUSY));
+    assert_int_equal(stop(), 0);
+    /* And another one of the same view. */
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_truth(1);
+    finish();
+}
+
+static void test_several(void **state)
+{
+    char *first;
+
+    (void)state;
+    make(2);
+    writer_start(3);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    first = strdup(args.id);
+    fresh();
+    args.disks = calloc(1, sizeof(*args.disks));
+    libxl_block_export_disk_init(args.disks);
+    args.num_disks = 1;
+    args.disks[0].vdev = strdup("xvdb");
+    args.disks[0].name = strdup("the other \"disk\"");
+    args.socket = strdup(in_bed("own sock"));
+    assert_int_equal(export(), 0);
+    assert_int_equal(num_exports(), 2);
+    assert_int_equal(libxl_domain_block_export_stop(ctx, fake.domid, first,
+                                                    &how), 0);
+    assert_int_equal(num_exports(), 1);
+    assert_int_equal(run("nbdcopy '%s' '%s'", args.disks[0].uri,
+                         in_bed("copy")), 0);
+    assert_true(is_truth(1, "raw", in_bed("copy")));
+    free(first);
+    finish();
+}
+
+static void test_scratch_full(void **state)
+{
+    int mib;
+
+    (void)state;
+    make(1);
+    libxl_block_snapshot_dispose(&view);
+    libxl_block_snapshot_init(&view);
+    view.scratch_max = 2 << 20;
+    assert_int_equal(libxl_domain_block_snapshot_create(ctx, fake.domid,
+                         &view, &how, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_truth(0);
+    for (mib = 0; mib < 8; mib++)
+        bed_write(0, mib, 200);
+    assert_int_not_equal(copy(0), 0);
+    assert_int_equal(stop(), 0);
+    assert_int_equal(drop(), 0);
+    expect_clean();
+    bed_stop_qemu();
+    for (mib = 0; mib < 8; mib++)
+        assert_true(bed_reads(0, mib, 200));
+    unmake();
+}
+
+static const char certificates[] =
+    "cd '%s' && mkdir tls && cd tls && exec 2>/dev/null && "
+    "printf 'cn = ca\\nca\\ncert_signing_key\\n' > ca.t && "
+    "printf 'cn = localhost\\ndns_name = localhost\\n"
+    "ip_address = 127.0.0.1\\ntls_www_server\\nencryption_key\\n"
+    "signing_key\\n' > server.t && "
+    "printf 'cn = client\\ntls_www_client\\nencryption_key\\nsigning_key\\n'"
+    " > client.t && "
+    "for i in ca server client; do certtool --generate-privkey "
+    "--key-type=ecdsa --outfile $i-key.pem || exit 77; done && "
+    "certtool --generate-self-signed --template ca.t --load-privkey "
+    "ca-key.pem --outfile ca-cert.pem && "
+    "for i in server client; do certtool --generate-certificate --template "
+    "$i.t --load-privkey $i-key.pem --load-ca-certificate ca-cert.pem "
+    "--load-ca-privkey ca-key.pem --outfile $i-cert.pem || exit 1; done";
+
+static void tcp(int port)
+{
+    fresh();
+    args.host = strdup("127.0.0.1");
+    args.port = port;
+}
+
+static void test_tls(void **state)
+{
+    int port = 20000 + getpid() % 20000, r;
+
+    (void)state;
+    make(1);
+    r = run(certificates, bed.dir);
+    if (r == 77) {
+        unmake();
+        skip();
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    /* Not without a word about it. */
+    tcp(port);
+    assert_int_equal(export(), ERROR_INVAL);
+    assert_int_equal(num_exports(), 0);
+
+    tcp(port);
+    args.tls_dir = strdup(in_bed("tls"));
+    assert_int_equal(export(), 0);
+    assert_non_null(strstr(args.disks[0].uri, "nbds://127.0.0.1:"));
+    assert_int_equal(run("nbdcopy '%s?tls-certificates=%s' '%s'",
+                         args.disks[0].uri, in_bed("tls"), in_bed("copy")),
+                     0);
+    assert_true(is_truth(0, "raw", in_bed("copy")));
+    /* Without TLS; without a certificate of its own. */
+    assert_int_not_equal(run("nbdinfo 'nbd://127.0.0.1:%d/xvda' "
+                             ">/dev/null 2>&1", port), 0);
+    assert_int_equal(run("mkdir %s/none && cp %s/tls/ca-cert.pem %s/none/",
+                         bed.dir, bed.dir, bed.dir), 0);
+    assert_int_not_equal(run("nbdinfo '%s?tls-certificates=%s' >/dev/null "
+                             "2>&1", args.disks[0].uri, in_bed("none")), 0);
+    assert_int_equal(stop(), 0);
+
+    tcp(port + 1);
+    args.insecure = true;
+    assert_int_equal(export(), 0);
+    expect_truth(0);
+    finish();
+}
+
+static void test_qemu_dies(void **state)
+{
+    (void)state;
+    make(1);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    bed_kill_qemu();
+    assert_int_not_equal(copy(0), 0);
+    assert_int_equal(num_exports(), 1);
+    assert_int_equal(stop(), 0);
+    assert_int_equal(drop(), 0);
+    assert_int_equal(num_exports(), 0);
+    assert_int_not_equal(run("ls %s | grep -q -E 'scratch|xlbs'", bed.dir),
+                         0);
+    unmake();
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    make(1);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    free(args.snapshot);
+    args.snapshot = strdup("00000000");
+    assert_int_equal(export(), ERROR_NOTFOUND);
+    fresh();
+    args.disks = calloc(1, sizeof(*args.disks));
+    args.num_disks = 1;
+    args.disks[0].vdev = strdup("xvdb");
+    assert_int_equal(export(), ERROR_NOTFOUND);
+    fresh();
+    args.socket = strdup("relative");
+    assert_int_equal(export(), ERROR_INVAL);
+    assert_int_equal(run("echo precious > %s", in_bed("sock")), 0);
+    fresh();
+    args.socket = strdup(in_bed("sock"));
+    assert_int_equal(export(), XLSS(EXISTS));
+    assert_int_equal(run("grep -q precious %s", in_bed("sock")), 0);
+    /* Somebody else's server in QEMU. */
+    assert_int_equal(bed_qmp("nbd-server-start", "{\"addr\":{\"type\":"
+                             "\"unix\",\"data\":{\"path\":\"/tmp/xlss-bed-"
+                             "other.nbd\"}}}"), 0);
+    fresh();
+    assert_int_equal(export(), XLSS(BUSY));
+    assert_int_equal(bed_qmp("nbd-server-stop", NULL), 0);
+    assert_int_equal(drop(), 0);
+    expect_clean();
+    unmake();
+}
+
+static void every_fault(enum fault fault)
+{
+    int n, rc;
+
+    make(2);
+    truth_wanted(false);
+    assert_int_equal(snapshot(NULL, "c1"), 0);
+    assert_int_equal(drop(), 0);
+    assert_int_equal(snapshot("c1", NULL), 0);
+    for (n = 1; n < 100; n++) {
+        fresh();
+        fake.calls = 0;
+        fake.failed = false;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = export();
+        fake.fail_at = 0;
+        if (!fake.failed)
+            break;
+        if (!rc)
+            assert_int_equal(stop(), 0);
+        expect_clean();
+    }
+    assert_in_range(n, 10, 99);
+    finish();
+}
+
+static void test_every_call_fails(void **state)
+{
+    (void)state;
+    every_fault(FAULT_BEFORE);
+}
+
+static void test_every_reply_is_lost(void **state)
+{
+    (void)state;
+    every_fault(FAULT_AFTER);
+}
+
+/* Whoever starts it is killed at each call; another process stops it. */
+static void test_the_starter_dies(void **state)
+{
+    libxl_block_export_list list;
+    int n, i, status;
+    pid_t pid;
+
+    (void)state;
+    make(1);
+    truth_wanted(false);
+    assert_int_equal(snapshot(NULL, "c1"), 0);
+    assert_int_equal(drop(), 0);
+    assert_int_equal(snapshot("c1", NULL), 0);
+    for (n = 1; n < 100; n++) {
+        fresh();
+        pid = fork();
+        if (pid == 0) {
+            fake.calls = 0;
+            fake.fail_at = n;
+            fake.fault = FAULT_WE_DIE;
+            _exit(export() != 0);
+        }
+        waitpid(pid, &status, 0);
+        libxl_block_export_list_init(&list);
+        libxl_domain_block_export_list(ctx, fake.domid, &list, &how);
+        for (i = 0; i < list.num_exports; i++)
+            assert_int_equal(libxl_domain_block_export_stop(ctx, fake.domid,
+                                 list.exports[i].id, &how), 0);
+        libxl_block_export_list_dispose(&list);
+        expect_clean();
+        if (WIFEXITED(status))
+            break;
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_in_range(n, 10, 99);
+    assert_int_equal(drop(), 0);
+    unmake();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_while_the_guest_writes),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_deaths),
+        cmocka_unit_test(test_several),
+        cmocka_unit_test(test_scratch_full),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_qemu_dies),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_every_call_fails),
+        cmocka_unit_test(test_every_reply_is_lost),
+        cmocka_unit_test(test_the_starter_dies),
+    };
+
+    alarm(600);
+    if (!scene_begin())
+        return 1;
+    cmocka_set_test_filter(getenv("TEST"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

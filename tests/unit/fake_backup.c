@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A domain's backup, in the file $FAKE_BACKUP, so that several processes see
+ * the same: one word, RUNNING, COPIED or FAILED, which a test may change.
+ * $FAKE_BACKUP_STATE: how it begins. A checkpoint "broken" is just that.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libxl_snapshot.h"
+
+static const char *path(void)
+{
+    const char *p = getenv("FAKE_BACKUP");
+
+    return p ? p : "/nonexistent/backup";
+}
+
+static bool read_state(libxl_backup_state *out)
+{
+    FILE *f = fopen(path(), "re");
+    char word[16] = "";
+    bool found = f && fscanf(f, "%15s", word) == 1 &&
+                 !libxl_backup_state_from_string(word, out);
+
+    if (f)
+        fclose(f);
+    return found;
+}
+
+int libxl_domain_backup_start(libxl_ctx *ctx, uint32_t domid,
+                              libxl_domain_backup_args *args,
+                              const libxl_snapshot_how *how,
+                              const libxl_asyncop_how *ao_how)
+{
+    const char *state = getenv("FAKE_BACKUP_STATE");
+    FILE *f;
+
+    (void)ctx;
+    (void)domid;
+    (void)how;
+    (void)ao_how;
+    if (args->since && !strcmp(args->since, "broken"))
+        return LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
+    f = fopen(path(), "we");
+    if (!f)
+        return ERROR_FAIL;
+    fprintf(f, "%s\n", state ? state : "COPIED");
+    fclose(f);
+    free(args->id);
+    args->id = strdup("0011aabb");
+    args->state = LIBXL_BACKUP_STATE_RUNNING;
+    return 0;
+}
+
+int libxl_domain_backup_status(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)how;
+    if (!read_state(&args->state))
+        return ERROR_NOTFOUND;
+    free(args->id);
+    args->id = strdup("0011aabb");
+    return 0;
+}
+
+int libxl_domain_backup_finish(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how,
+                               const libxl_asyncop_how *ao_how)
+{
+    int rc = libxl_domain_backup_status(ctx, domid, args, how);
+
+    (void)ao_how;
+    if (rc)
+        return rc;
+    if (args->state == LIBXL_BACKUP_STATE_RUNNING)
+        return LIBXL_SNAPSHOT_ERROR_BUSY;
+    unlink(path());
+    if (args->state == LIBXL_BACKUP_STATE_FAILED)
+        return ERROR_FAIL;
+    args->state = LIBXL_BACKUP_STATE_DONE;
+    return 0;
+}
+
+int libxl_domain_backup_cancel(libxl_ctx *ctx, uint32_t domid,
+                               libxl_domain_backup_args *args,
+                               const libxl_snapshot_how *how,
+                               const libxl_asyncop_how *ao_how)
+{
+    int rc = libxl_domain_backup_status(ctx, domid, args, how);
+
+    (void)ao_how;
+    if (rc)
+        return rc;
+    unlink(path());
+    args->state = LIBXL_BACKUP_STATE_FAILED;
+    return 0;
+}
+
+int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
+                                       const libxl_block_snapshot *which,
+                                       bool undo_checkpoint,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)which;
+    (void)undo_checkpoint;
+    (void)how;
+    (void)ao_how;
+    return 0;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The proxy: a qemu-storage-daemon that is the one client of QEMU's private
+ * server, and the server of all others. It is known by its command line,
+ * which names its pid file, and by nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "block_export.h"
+
+#ifndef XLSS_QSD
+#define XLSS_QSD "qemu-storage-daemon"
+#endif
+
+#define END_MS 10000            /* after SIGTERM, then after SIGKILL */
+#define CMDLINE_MAX 65536       /* bytes */
+
+static char *text_of(struct libxlss__op *op, yajl_gen g)
+{
+    const unsigned char *text;
+    size_t len;
+    char *s;
+
+    yajl_gen_map_close(g);
+    yajl_gen_get_buf(g, &text, &len);
+    s = libxlss__strdup(op, (const char *)text);
+    yajl_gen_free(g);
+    return s;
+}
+
+static yajl_gen node(const char *driver, const char *name)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+
+    yajl_gen_map_open(g);
+    json_put_string(g, "driver", driver);
+    json_put_string(g, "node-name", name);
+    json_put_bool(g, "read-only", true);
+    return g;
+}
+
+/* QEMU's export over the held connection. */
+static char *client(struct libxlss__op *op, const char *name,
+                    const libxl_block_export *e, const char *vdev, int fd)
+{
+    yajl_gen g = node("nbd", name);
+
+    json_put_string(g, "export", libxlss__printf(op, XLSS_VIEW "%s-%s",
+                                                 e->id, vdev));
+    json_put_key(g, "server");
+    yajl_gen_map_open(g);
+    json_put_string(g, "type", "fd");
+    json_put_string(g, "str", libxlss__printf(op, "%d", fd));
+    yajl_gen_map_close(g);
+    return text_of(op, g);
+}
+
+/* An image without data, which reads through, and has the bitmap. */
+static char *sidecar(struct libxlss__op *op, const char *name,
+                     const char *below, const char *path)
+{
+    yajl_gen g = node("qcow2", name);
+
+    json_put_string(g, "backing", below);
+    json_put_key(g, "file");
+    yajl_gen_map_open(g);
+    json_put_string(g, "driver", "file");
+    json_put_string(g, "filename", path);
+    yajl_gen_map_close(g);
+    return text_of(op, g);
+}
+
+static char *export(struct libxlss__op *op, const char *id, const char *node,
+                    const char *name, const char *bitmap)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+
+    yajl_gen_map_open(g);
+    json_put_string(g, "type", "nbd");
+    json_put_string(g, "id", id);
+    json_put_string(g, "node-name", node);
+    json_put_string(g, "name", name);
+    json_put_bool(g, "writable", false);
+    if (bitmap) {
+        json_put_key(g, "bitmaps");
+        yajl_gen_array_open(g);
+        yajl_gen_string(g, (const unsigned char *)bitmap, strlen(bitmap));
+        yajl_gen_array_close(g);
+    }
+    return text_of(op, g);
+}
+
+static char *server(struct libxlss__op *op, const libxl_block_export *e)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+
+    yajl_gen_map_open(g);
+    json_put_key(g, "addr");
+    yajl_gen_map_open(g);
+    json_put_string(g, "type", e->host ? "inet" : "unix");
+    if (e->host) {
+        json_put_string(g, "host", e->host);
+        json_put_string(g, "port", libxlss__printf(op, "%d", e->port));
+    } else {
+        json_put_string(g, "path", e->socket);
+    }
+    yajl_gen_map_close(g);
+    if (e->tls_dir)
+        json_put_string(g, "tls-creds", "tls");
+    json_put_u64(g, "max-connections", 0);
+    return text_of(op, g);
+}
+
+static char *tls(struct libxlss__op *op, const libxl_block_export *e)
+{
+    yajl_gen g = yajl_gen_alloc(NULL);
+
+    yajl_gen_map_open(g);
+    json_put_string(g, "qom-type", "tls-creds-x509");
+    json_put_string(g, "id", "tls");
+    json_put_string(g, "dir", e->tls_dir);
+    json_put_string(g, "endpoint", "server");
+    json_put_bool(g, "verify-peer", !e->tls_any_client);
+    return text_of(op, g);
+}
+
+static void add(char **argv, int *n, const char *option, char *value)
+{
+    argv[(*n)++] = (char *)option;
+    argv[(*n)++] = value;
+}
+
+static char **argv_of(struct libxlss__op *op, const libxl_block_export *e,
+                      const int *fds)
+{
+    char **argv = libxlss__zalloc(op, (16 + 8 * e->num_disks) *
+                                  sizeof(*argv));
+    int i, n = 0;
+
+    argv[n++] = XLSS_QSD;
+    argv[n++] = "--daemonize";
+    add(argv, &n, "--pidfile", libxlss__export_path(op, e->id, ".pid"));
+    if (e->tls_dir)
+        add(argv, &n, "--object", tls(op, e));
+    add(argv, &n, "--nbd-server", server(op, e));
+    for (i = 0; i < e->num_disks; i++) {
+        const libxl_block_export_disk *d = &e->disks[i];
+        char *name = libxlss__printf(op, "disk%d", i);
+        char *over = libxlss__printf(op, "bitmap%d", i);
+
+        add(argv, &n, "--blockdev", client(op, name, e, d->vdev, fds[i]));
+        if (e->bitmap)
+            add(argv, &n, "--blockdev",
+                sidecar(op, over, name,
+                        libxlss__export_sidecar(op, e->id, d->vdev)));
+        add(argv, &n, "--export",
+            export(op, libxlss__printf(op, "export%d", i),
+                   e->bitmap ? over : name, d->name, e->bitmap));
+    }
+    return argv;
+}
+
+static const char *last_line(char *text)
+{
+    size_t len = strlen(text);
+    char *nl;
+
+    while (len && text[len - 1] == '\n')
+        text[--len] = '\0';
+    nl = strrchr(text, '\n');
+    return !*text ? "(it gave no reason)" : nl ? nl + 1 : text;
+}
+
+int libxlss__proxy_start(struct libxlss__op *op, libxl_block_export *e,
+                         const int *fds)
+{
+    char **argv = argv_of(op, e, fds), *out, *err;
+    int status, rc;
+
+    op->private_children = true;
+    op->child_fds = fds;
+    op->num_child_fds = e->num_disks;
+    rc = libxlss__child(op, argv, &out, &err, &status);
+    op->private_children = false;
+    op->num_child_fds = 0;
+    if (rc)
+        return rc;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+        LOG_ERROR(op, "cannot run %s (package qemu-system-common)", argv[0]);
+        return ERROR_FAIL;
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+        LOG_ERROR(op, "%s can't export the block snapshot %s: %s", argv[0],
+                  e->snapshot, last_line(err));
+        return ERROR_FAIL;
+    }
+    /* It takes a mask of its own, by which root alone can connect. */
+    if (e->socket && chmod(e->socket, 0600)) {
+        LOG_ERRNO(op, "cannot change the mode of %s", e->socket);
+        return ERROR_FAIL;
+    }
+    e->pid = libxlss__proxy_pid(op, e->id);
+    e->running = e->pid > 0;
+    if (e->running)
+        return 0;
+    LOG_ERROR(op, "%s has ended just after its start", argv[0]);
+    return ERROR_FAIL;
+}
+
+/* Is the process one that has this argument? */
+static bool has_argument(pid_t pid, const char *argument)
+{
+    char path[64], *text = malloc(CMDLINE_MAX), *p;
+    bool found = false;
+    ssize_t n = 0;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && text)
+        n = read(fd, text, CMDLINE_MAX - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n > 0) {
+        text[n] = '\0';
+        for (p = text; !found && p < text + n; p += strlen(p) + 1)
+            found = !strcmp(p, argument);
+    }
+    free(text);
+    return found;
+}
+
+pid_t libxlss__proxy_pid(struct libxlss__op *op, const char *id)
+{
+    char *path = libxlss__export_path(op, id, ".pid"), text[32] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    pid_t pid = 0;
+
+    if (fd < 0)
+        return 0;
+    if (read(fd, text, sizeof(text) - 1) > 0)
+        pid = atoi(text);
+    close(fd);
+    return pid > 0 && libxlss__process_alive(pid) && has_argument(pid, path)
+           ? pid : 0;
+}
+
+static bool ends(int pidfd)
+{
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    int r;
+
+    do
+        r = poll(&p, 1, END_MS);
+    while (r < 0 && errno == EINTR);
+    return r > 0;
+}
+
+int libxlss__proxy_stop(struct libxlss__op *op, const char *id)
+{
+    pid_t pid = libxlss__proxy_pid(op, id);
+    int pidfd = pid ? libxlss__pidfd_open(pid) : -1;
+    bool ended = pidfd < 0;
+
+    /* The number may have passed on to somebody else. */
+    if (!ended && libxlss__proxy_pid(op, id) == pid) {
+        syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+        ended = ends(pidfd);
+        if (!ended) {
+            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+            ended = ends(pidfd);
+        }
+    } else {
+        ended = true;
+    }
+    if (pidfd >= 0)
+        close(pidfd);
+    if (ended)
+        return 0;
+    LOG_ERROR(op, "the server of the export %s (process %d) does not end", id,
+              (int)pid);
+    return ERROR_TIMEDOUT;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* What the public calls on views and backups share. */
+#ifndef LIBXLSS_VIEW_API_H
+#define LIBXLSS_VIEW_API_H
+
+#include "../disk/files.h"
+#include "view.h"
+
+bool libxlss__wanted(libxl_defbool b);
+/* Malloc'ed; NULL stays NULL. */
+char *libxlss__own(const char *s);
+void libxlss__replace(char **field, const char *s);
+/* LOOK, the lock, the configuration, the guard; the domain runs. */
+int libxlss__view_begin(struct libxlss__op *op);
+/* Is the path that of a scratch file of `id`? Others are not removed. */
+bool libxlss__is_scratch(const char *path, const char *id);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* The options of backup-start, -status and -stop. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xl_exit.h"
+#include "xl_options.h"
+
+enum {
+    OPT_TO = XL_OPT_OWN, OPT_DISK, OPT_FORMAT, OPT_REUSE, OPT_SINCE,
+    OPT_CHECKPOINT, OPT_STRICT, OPT_SPEED, OPT_SCRATCH, OPT_SCRATCH_MAX,
+    OPT_QUIESCE, OPT_DETACH, OPT_WAIT, OPT_JSON,
+};
+
+#define WAIT_OPTION { OPT_WAIT, 0, "wait", NULL, \
+                      "wait for another operation on it to end" }
+
+const struct xl_option xl_backup_start_table[] = {
+    { OPT_TO, 't', "to", "DIR",
+      "every writable disk, into DIR/VDEV.FORMAT" },
+    { OPT_DISK, 0, "disk", "VDEV=TARGET",
+      "this disk into this file, or to an NBD URI; repeatable" },
+    { OPT_FORMAT, 0, "format", "FORMAT",
+      "of the targets: qcow2 (default) or raw" },
+    { OPT_REUSE, 0, "reuse", NULL,
+      "the targets are there, and are written over" },
+    { OPT_SINCE, 0, "since", "NAME",
+      "only what was written since this checkpoint" },
+    { OPT_STRICT, 0, "strict", NULL,
+      "fail where that isn't known, instead of a full backup" },
+    { OPT_CHECKPOINT, 'c', "checkpoint", "NAME",
+      "begin this checkpoint in the same instant" },
+    { OPT_SPEED, 0, "speed", "SIZE",
+      "at most so many bytes a second for each disk (K, M, G)" },
+    { OPT_SCRATCH, 0, "scratch", "DIR",
+      "for what the guest overwrites; default: beside the image" },
+    { OPT_SCRATCH_MAX, 0, "scratch-max", "SIZE",
+      "at most so much of it for each disk; else the backup fails" },
+    { OPT_QUIESCE, 0, "quiesce", NULL,
+      "freeze the guest's filesystems for the instant" },
+    { OPT_DETACH, 0, "detach", NULL,
+      "don't wait for the end: backup-status will finish it" },
+    WAIT_OPTION,
+    { OPT_JSON, 0, "json", NULL, "print the backup as JSON" },
+    { 0 },
+};
+
+const struct xl_option xl_backup_status_table[] = {
+    WAIT_OPTION,
+    { OPT_JSON, 0, "json", NULL, "print the backup as JSON" },
+    { 0 },
+};
+
+const struct xl_option xl_backup_stop_table[] = {
+    WAIT_OPTION,
+    { 0 },
+};
+
+/* VDEV=TARGET */
+static int add_disk(struct xl_backup_options *o, const char *text,
+                    struct xl_problem *problem)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || !equals[1])
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "\"%s\" is not VDEV=TARGET", text);
+    o->disks = realloc(o->disks, (o->num_disks + 1) * sizeof(*o->disks));
+    if (!o->disks)
+        abort();
+    o->disks[o->num_disks].vdev = strndup(text, equals - text);
+    o->disks[o->num_disks++].target = equals + 1;
+    return 0;
+}
+
+/* Bytes, or with K, M, G, T. */
+static int size(const char *text, uint64_t *out, struct xl_problem *problem)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    char *end;
+    unsigned long long n;
+
+    errno = 0;
+    n = isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : 0;
+    if (n && !errno && *end && !end[1] &&
+        (unit = strchr(units, toupper((unsigned char)*end)))) {
+        int shift = 10 * (unit - units + 1);
+
+        if (n >> (63 - shift))
+            n = 0;
+        n <<= shift;
+        end++;
+    }
+    if (!n || errno || *end)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "\"%s\" is no size in bytes, or with K, M, G "
+                              "or T", text);
+    *out = n;
+    return 0;
+}
+
+static int format(struct xl_backup_options *o, const char *text,
+                  struct xl_problem *problem)
+{
+    if (strcmp(text, "qcow2") && strcmp(text, "raw"))
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "the format is qcow2 or raw, not \"%s\"", text);
+    o->raw = !strcmp(text, "raw");
+    return 0;
+}
+
+static int set(void *user, int id, const char *value,
+               struct xl_problem *problem)
+{
+    struct xl_backup_options *o = user;
+
+    switch (id) {
+    case OPT_TO:          o->to = value; break;
+    case OPT_DISK:        return add_disk(o, value, problem);
+    case OPT_FORMAT:      return format(o, value, problem);
+    case OPT_REUSE:       o->reuse = true; break;
+    case OPT_SINCE:       o->since = value; break;
+    case OPT_STRICT:      o->strict = true; break;
+    case OPT_CHECKPOINT:  o->checkpoint = value; break;
+    case OPT_SPEED:       return size(value, &o->speed, problem);
+    case OPT_SCRATCH:     o->scratch = value; break;
+    case OPT_SCRATCH_MAX: return size(value, &o->scratch_max, problem);
+    case OPT_QUIESCE:     o->quiesce = true; break;
+    case OPT_DETACH:      o->detach = true; break;
+    case OPT_WAIT:        o->wait = true; break;
+    case OPT_JSON:        o->json = true; break;
+    }
+    return 0;
+}
+
+static int check_start(const struct xl_backup_options *o,
+                       struct xl_problem *problem)
+{
+    if (!o->to && !o->num_disks)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--to DIR or --disk VDEV=TARGET is needed");
+    if (o->to && o->num_disks)
+        return xl_problem_set(problem, XL_EXIT_USAGE,
+                              "--to and --disk exclude each other");
+    return 0;
+}
+
+int xl_backup_parse(int argc, char **argv, struct xl_backup_options *out,
+                    bool *help, struct xl_problem *problem)
+{
+    struct xl_grammar grammar = { .set = set,
+                                  .operands = xl_operands_domain };
+    const char *operands[1] = { NULL };
+    bool start = !strcmp(argv[0], "backup-start");
+    int status;
+
+    memset(out, 0, sizeof(*out));
+    grammar.options = start ? xl_backup_start_table
+        : !strcmp(argv[0], "backup-status") ? xl_backup_status_table
+                                            : xl_backup_stop_table;
+    status = xl_parse(&grammar, argc, argv, out, operands, help, problem);
+    out->domain = operands[0];
+    if (!status && !*help && start)
+        status = check_start(out, problem);
+    if (status)
+        xl_backup_options_free(out);
+    return status;
+}
+
+void xl_backup_options_free(struct xl_backup_options *o)
+{
+    int i;
+
+    for (i = 0; i < o->num_disks; i++)
+        free(o->disks[i].vdev);
+    free(o->disks);
+    o->disks = NULL;
+    o->num_disks = 0;
+}
