@@ -120,6 +120,9 @@ static void test_leftover_online(void **state)
 {
     (void)state;
     make_leftover(2, false);
+    assert_int_equal(merge_toward(LIBXL_MERGE_DIRECTION_DOWN),
+                     XLSS(NOT_POSSIBLE));
+    assert_true(exists("%s.e", first[0]));
     assert_int_equal(merge(), 0);
     assert_int_equal(merge_args.num_disks, 2);
     assert_int_equal(sum_merged(), 2);

@@ -141,6 +141,11 @@ static int merge(struct libxlss__op *op, const struct request *r)
     libxl_domain_disk_merge_args *args = r->args;
     int i, rc = 0;
 
+    if (op->domid != XLSS_OFF &&
+        args->direction == LIBXL_MERGE_DIRECTION_DOWN) {
+        LOG_ERROR(op, "nothing is merged down while the domain runs, only up");
+        return XLSS(NOT_POSSIBLE);
+    }
     if (op->domid != XLSS_OFF) {
         rc = libxlss__oplock(op, r->how ? r->how->wait_seconds : 0);
         if (!rc)

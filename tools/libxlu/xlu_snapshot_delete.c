@@ -99,6 +99,12 @@ int xluss__delete_one(xlu_snapshot_catalogue *cat, const char *name,
     rc = xlu_snapshot_get(cat, name, &s);
     if (rc)
         return rc;
+    if (direction == LIBXL_MERGE_DIRECTION_DOWN &&
+        cat->dom.domid != XLUSS__NO_DOMID) {
+        LOG(cat->lg, ERROR, "domain %s, snapshot %s: nothing is merged down "
+            "while the domain runs, only up", cat->dom.name, name);
+        return LIBXL_SNAPSHOT_ERROR_NOT_POSSIBLE;
+    }
     xluss__op_init(&op, cat, XLU_SNAPSHOT_OPERATION_DELETE, name, how);
     fill_journal(&op, s);
     op.j.args.merge = direction;

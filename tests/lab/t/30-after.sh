@@ -12,14 +12,14 @@ restarts()
 
     old=$(domid $name)
     check "$what: one monitor looks after the domain" \
-        wait_for 20 one_monitor $name
+        wait_for 60 one_monitor $name
     guest_mark $name
     guest_cmd $name reboot
     new_domain() { local id; id=$(domid $name) && [ "$id" != "$old" ]; }
     check "$what: on_reboot=restart makes a new domain" \
         wait_for 60 new_domain
     check "$what: which boots" guest_wait_boot $name
-    check "$what: still one monitor" wait_for 20 one_monitor $name
+    check "$what: still one monitor" wait_for 60 one_monitor $name
 }
 
 need "a guest" guest_create $name pv 256M
@@ -37,7 +37,7 @@ check "of which the first is the parent" sh -c \
     "xl snapshot-info --json $name s2 | jq -e '.parent == \"s1\"'"
 guest_cmd $name poweroff
 check "on_poweroff=destroy ends the domain" wait_for 60 domain_gone $name
-check "no monitor is left" wait_for 20 sh -c '! pgrep -f [s]napshot-monitor'
+check "no monitor is left" wait_for 60 sh -c '! pgrep -f [s]napshot-monitor'
 
 # ---- stock xl restore of our image
 image=$(xl snapshot-info --json $name s1 | jq -r .memory.path)

@@ -50,7 +50,7 @@ signalled()
     setsid env --default-signal=INT xl snapshot-create -n new $name \
         > /tmp/out 2>&1 &
     pid=$!
-    wait_for 20 writing
+    wait_for 60 writing
     kill "-$signal" -- "$([ "$whom" = group ] && echo "-$pid" || echo "$pid")"
     wait $pid || rc=$?
     [ $rc -ne 0 ] && ok "$what: the command fails" ||

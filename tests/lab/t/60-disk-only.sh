@@ -207,7 +207,7 @@ check "the safety point is gone" \
     sh -c "! qemu-img info -U -f qcow2 $image | grep safety"
 check "its filesystem and agent are up" ready
 check "and right" guest_check $dom
-check "one monitor looks after it" wait_for 20 one_monitor
+check "one monitor looks after it" wait_for 60 one_monitor
 old=$(domid $dom)
 guest_mark $dom
 guest_cmd $dom reboot
@@ -233,7 +233,7 @@ check_equal "off: gone from the image" "plain quiet " \
 guest_mark $dom
 check "off: snapshot-revert" xl snapshot-revert $dom quiet
 check "starts the domain" wait_for 60 booted
-check "which is looked after" wait_for 20 one_monitor
+check "which is looked after" wait_for 60 one_monitor
 going "started" $dom
 xl snapshot-delete $dom plain > /dev/null
 xl snapshot-delete $dom quiet > /dev/null

@@ -102,7 +102,7 @@ check "--stop" xl snapshot-export --stop $name s1
 check "its socket is gone" test ! -e "$socket"
 xl snapshot-export $name s1 > /dev/null
 pkill -9 -x qemu-nbd
-wait_for 5 sh -c '! pgrep -x qemu-nbd'
+wait_for 30 sh -c '! pgrep -x qemu-nbd'
 refuses 9 "a socket that is left is found" "socket" xl snapshot-check
 check "and removed" xl snapshot-check --repair
 check "all is well then" xl snapshot-check

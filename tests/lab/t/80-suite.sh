@@ -24,7 +24,7 @@ looked_after()
 {
     local what=$1 want=$2 now
 
-    wait_for 20 one_monitor $name
+    wait_for 60 one_monitor $name
     now=$(monitors $name)
     case $now in
     "$want"*) ok "$what" ;;
@@ -67,7 +67,7 @@ old=$(domid $name)
 guest_mark $name
 guest_cmd $name reboot
 check "pv: on_reboot=restart after snapshot-create" \
-    wait_for 90 restarted "$old"
+    wait_for 300 restarted "$old"
 
 guest_mark $name
 check "pv: snapshot-revert" xl snapshot-revert $name s1
@@ -78,7 +78,7 @@ old=$(domid $name)
 guest_mark $name
 guest_cmd $name reboot
 check "pv: on_reboot=restart after snapshot-revert" \
-    wait_for 90 restarted "$old"
+    wait_for 300 restarted "$old"
 looked_after "pv: and it still does" "ours"
 
 image=$(xl snapshot-info --json $name s1 | jq -r .memory.path)

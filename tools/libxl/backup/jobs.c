@@ -4,8 +4,7 @@
 
 #include "backup.h"
 
-/* Few and large: more requests at a time only get in each other's way (the
- * measurements are in docs/why.md). */
+/* Few and large: more requests at a time only get in each other's way. */
 #define MAX_WORKERS 4
 #define MAX_CHUNK   (4u << 20)
 

@@ -179,6 +179,10 @@ int libxlss__config_can_move(struct libxlss__op *op, const char *vdev,
                              const char *path, bool format_changes);
 
 /* merge.c */
+/* Until the job has ended or is pending; a session is held for a moment
+ * only. */
+int libxlss__wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
+                      const char *name, bool until_pending);
 /* Ends what an earlier try has left to QEMU. */
 int libxlss__merge_end_old(struct libxlss__op *op,
                            struct libxlss__disk *disk);

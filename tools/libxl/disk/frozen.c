@@ -11,9 +11,6 @@
 
 #include "external.h"
 
-#define POLL_MS 50
-#define WAIT_MS 600000          /* freeing clusters of a large image */
-
 struct frozen {
     struct libxlss__op *op;
     struct libxlss__qmp qmp;
@@ -74,42 +71,25 @@ static int reopen(struct frozen *f, bool read_only)
                                             f->backing, &o);
 }
 
-static int wait_job(struct frozen *f, const char *job)
-{
-    uint64_t end = libxlss__now_ms() + WAIT_MS;
-    struct libxlss__job state = { 0 };
-    int rc;
-
-    do {
-        rc = libxlss__qmp_job(&f->qmp, job, &state);
-        if (rc || !state.exists || state.concluded)
-            break;
-        libxlss__sleep_ms(POLL_MS);
-    } while (libxlss__now_ms() < end);
-    if (!rc && state.exists && !state.concluded)
-        rc = ERROR_TIMEDOUT;
-    if (!rc && state.concluded)
-        rc = libxlss__qmp_job_dismiss(&f->qmp, job);
-    if (!rc && state.failed) {
-        LOG_ERROR(f->op, "disk %s: QEMU could not delete the snapshot inside "
-                  "%s: %s", f->disk->vdev, f->path, state.error);
-        rc = ERROR_FAIL;
-    }
-    return rc;
-}
-
 static int delete(struct frozen *f)
 {
     char *job = libxlss__printf(f->op, XLSS_JOB "%s", f->disk->vdev);
-    int rc = reopen(f, false);
+    int rc = reopen(f, false), rc2;
 
     if (!rc)
         rc = libxlss__qmp_snapshot_delete_job(&f->qmp, job, f->node->name,
                                               f->name);
+    /* Freeing clusters takes its time: not in a session. */
+    libxlss__qmp_close(&f->qmp);
     if (!rc)
-        rc = wait_job(f, job);
+        rc = libxlss__wait_job(f->op, f->disk, job, false);
+    if (!libxlss__qemu_alive(f->op))
+        return rc ? rc : XLSS(QEMU_DIED);
+    rc2 = libxlss__qmp_open(f->op, &f->qmp);
+    if (rc2)
+        return rc ? rc : rc2;
     /* Nothing writes to it even so. */
-    if (libxlss__qemu_alive(f->op) && reopen(f, true))
+    if (reopen(f, true))
         LOG_WARN(f->op, "disk %s: QEMU keeps %s open for writing",
                  f->disk->vdev, f->path);
     return rc;

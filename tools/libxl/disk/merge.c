@@ -34,10 +34,8 @@ static int poll_job(struct libxlss__op *op, const char *name,
     return rc;
 }
 
-/* Until the job has ended or is pending; a session is held for a moment
- * only. */
-static int wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
-                    const char *name, bool until_pending)
+int libxlss__wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
+                      const char *name, bool until_pending)
 {
     struct libxlss__job job = { 0 };
     int rc;
@@ -54,7 +52,7 @@ static int wait_job(struct libxlss__op *op, struct libxlss__disk *disk,
         libxlss__sleep_ms(POLL_MS);
     }
     if (!rc && job.failed) {
-        LOG_ERROR(op, "disk %s: QEMU could not merge: %s", disk->vdev,
+        LOG_ERROR(op, "disk %s: QEMU's job failed: %s", disk->vdev,
                   job.error);
         rc = strstr(job.error, "No space left") ? XLSS(NO_SPACE)
                                                 : ERROR_FAIL;
@@ -213,7 +211,7 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     if (rc || !p.top)
         return rc;
     *there_r = true;
-    rc = wait_job(op, disk, job, true);
+    rc = libxlss__wait_job(op, disk, job, true);
     /* All is copied, and the header still names the base: the time at which
      * a name can change hands. */
     if (!rc)
@@ -223,7 +221,7 @@ static int stream(struct libxlss__op *op, struct libxlss__disk *disk,
     if (!rc)
         rc = finalize(op, job, &p);
     if (!rc)
-        rc = wait_job(op, disk, job, false);
+        rc = libxlss__wait_job(op, disk, job, false);
     if (rc && libxlss__qemu_alive(op))
         cancel_job(op, disk->vdev, job);
     /* The new header, before the base goes. */
