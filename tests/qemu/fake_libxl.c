@@ -63,8 +63,8 @@ int libxl_domain_info(libxl_ctx *ctx, libxl_dominfo *info, uint32_t domid)
                                            : LIBXL_SHUTDOWN_REASON_CRASH;
     info->cpu_time = fake.ran ? 1000 : 0;
     info->current_memkb = 1024;
-    info->domain_type = fake.hvm ? LIBXL_DOMAIN_TYPE_HVM
-                                 : LIBXL_DOMAIN_TYPE_PV;
+    info->domain_type = fake.hvm || fake.pvh ? LIBXL_DOMAIN_TYPE_HVM
+                                             : LIBXL_DOMAIN_TYPE_PV;
     DONE;
 }
 
@@ -255,6 +255,8 @@ int libxl_retrieve_domain_configuration(libxl_ctx *ctx, uint32_t domid,
     (void)ao_how;
     FAULTY("retrieve_configuration");
     bed_config(ctx, config);
+    if (fake.pvh)
+        config->c_info.type = LIBXL_DOMAIN_TYPE_PVH;
     DONE;
 }
 

@@ -31,6 +31,7 @@ struct fake {
     char uuid[37];
     bool exists;
     bool hvm;
+    bool pvh;               /* by its configuration; info calls it HVM */
     bool suspended, crashed, hung;
     int pauses;                 /* the hypervisor's count */
     bool log_dirty;

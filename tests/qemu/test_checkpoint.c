@@ -690,6 +690,20 @@ static void test_hvm_persistent(void **state)
     end();
 }
 
+/* libxl_domain_info calls PVH HVM; it has no emulated disks. */
+static void test_pvh(void **state)
+{
+    (void)state;
+    make(1);
+    fake.pvh = true;
+    three_checkpoints();
+    restart();
+    fake.pvh = true;
+    expect_model();
+    fake.pvh = false;
+    end();
+}
+
 static void test_hvm_twin(void **state)
 {
     (void)state;
@@ -942,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_revert_internal),
         cmocka_unit_test(test_revert_external),
         cmocka_unit_test(test_hvm),
+        cmocka_unit_test(test_pvh),
         cmocka_unit_test(test_hvm_persistent),
         cmocka_unit_test(test_hvm_twin),
         cmocka_unit_test(test_refused),

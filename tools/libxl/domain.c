@@ -21,6 +21,14 @@ bool libxlss__is_hvm(const struct libxlss__op *op)
     return op->info.domain_type == LIBXL_DOMAIN_TYPE_HVM;
 }
 
+/* libxl_domain_info says HVM of PVH too, whose QEMU has no emulated disks. */
+bool libxlss__has_emulated_disks(const struct libxlss__op *op)
+{
+    return libxlss__is_hvm(op) &&
+           !(op->have_config &&
+             op->config.c_info.type == LIBXL_DOMAIN_TYPE_PVH);
+}
+
 /* A guest that waits to be resumed depends on this: one failure that is no
  * answer is not enough. */
 int libxlss__domain_refresh(struct libxlss__op *op)

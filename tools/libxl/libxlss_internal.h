@@ -142,6 +142,7 @@ int libxlss__domain_look(struct libxlss__op *op);
 int libxlss__domain_refresh(struct libxlss__op *op);
 bool libxlss__is_suspended(const libxl_dominfo *info);
 bool libxlss__is_hvm(const struct libxlss__op *op);
+bool libxlss__has_emulated_disks(const struct libxlss__op *op);
 /* libxl's record of it; takes the QMP lock. */
 int libxlss__domain_config(struct libxlss__op *op);
 bool libxlss__qemu_alive(struct libxlss__op *op);

@@ -138,7 +138,7 @@ static const char *why_broken(struct libxlss__op *op,
         return "the disk has had another size since";
     /* The emulated disk's node, which may have been the one that recorded
      * nothing, writes a bitmap back as if it were whole. */
-    if (bitmap->persistent && libxlss__is_hvm(op))
+    if (bitmap->persistent && libxlss__has_emulated_disks(op))
         return "a bitmap in the image is not to be trusted in an HVM "
                "domain, where QEMU opens it twice";
     return NULL;
@@ -195,7 +195,7 @@ void libxlss__checkpoints_read(struct libxlss__op *op,
     out->vdev = disk->vdev;
     out->top = disk->writer.node;
     out->persistent = !strcmp(out->top->driver, "qcow2") &&
-                      !libxlss__is_hvm(op);
+                      !libxlss__has_emulated_disks(op);
     layers = libxlss__zalloc(op, MAX_LAYERS * sizeof(*layers));
     num_layers = layers_of(graph, disk->writer.node, layers);
     for (i = 0; i < num_layers; i++)
