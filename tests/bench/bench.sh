@@ -27,7 +27,7 @@ wall()
 {
     local name=$1 type=$2 i a b ratios= id
 
-    guest_create "$name" "$type" -m 256 256M || return
+    guest_create "$name" "$type" -m 768 256M || return
     guest_wait_ticks "$name" 3
     id=$(domid "$name")
     for i in $(seq 0 "$rounds"); do
