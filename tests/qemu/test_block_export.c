@@ -228,7 +228,7 @@ static void test_deaths(void **state)
                              args.disks[i % 2].uri), 0);
         close(raw_connect());
         fd = raw_connect();
-        assert_true(write(fd, junk, 1 + 60 * i) > 0);
+        assert_true(write(fd, junk, 1 + 59 * i) > 0);
         close(fd);
         run("timeout -s KILL 0.0%d nbdcopy '%s' null: 2>/dev/null", 1 + i,
             args.disks[i % 2].uri);
