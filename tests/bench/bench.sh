@@ -12,7 +12,7 @@ median()
 # under NAME LIMIT VALUE
 under()
 {
-    awk -v v="$3" -v l="$2" 'BEGIN { exit !(v <= l) }' &&
+    awk -v v="$3" -v l="$2" 'BEGIN { exit !(v + 0 > 0 && v + 0 <= l) }' &&
         ok "$1: $3 (at most $2)" || fail "$1: $3 (at most $2)"
 }
 
@@ -32,8 +32,10 @@ wall()
     id=$(domid "$name")
     for i in $(seq 0 "$rounds"); do
         rm -f /var/lib/xen/plain.save
-        a=$(measure "$id" xl snapshot-create -n "b$i" "$name" | cut -d' ' -f1)
-        b=$(measure "$id" bash -c "save_and_sync $name" | cut -d' ' -f1)
+        a=$(measure "$id" xl snapshot-create -n "b$i" "$name") &&
+            b=$(measure "$id" bash -c "save_and_sync $name") ||
+            { fail "$type round $i: both are done"; return; }
+        a=${a%% *} b=${b%% *}
         note "$type round $i: create $a ms, save and sync $b ms"
         xl snapshot-delete "$name" "b$i"
         # The first round warms up.
@@ -55,8 +57,9 @@ pause_of()
     guest_wait_ticks "$name" 3
     id=$(domid "$name")
     for i in $(seq 0 "$rounds"); do
-        a=$(measure "$id" xl snapshot-create -n "p$i" "$name" | cut -d' ' -f2)
-        xl snapshot-delete "$name" "p$i"
+        a=$(measure "$id" xl snapshot-create -n "p$i" "$name") || return
+        a=${a#* } a=${a% *}
+        xl snapshot-delete "$name" "p$i" > /dev/null
         [ "$i" -eq 0 ] || echo "$a"
     done
     guest_destroy "$name" > /dev/null

@@ -20,7 +20,7 @@
 
 #include "xluss.h"
 
-#define HASH_BUFFER (128u << 10)        /* bytes: what a cache holds */
+#define HASH_BUFFER (1u << 20)          /* bytes */
 #define ROOM_FIXED  (16u << 20)         /* bytes: device state, documents */
 #define ROOM_SHARE  256                 /* and one in so many for records */
 #define ROOM_ZSTD   8                   /* compressed to one in so many */
