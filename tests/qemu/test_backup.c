@@ -164,10 +164,12 @@ static void test_to_nbd(void **state)
     assert_int_equal(start(), 0);
     assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
     assert_int_equal(finish(), 0);
-    usleep(300000);
+    /* It ends with its one client, some time after. */
+    assert_int_equal(run("for i in $(seq 200); do pid=$(cat '%s' 2>/dev/null)"
+                         " && kill -0 $pid 2>/dev/null || exit 0; sleep 0.1;"
+                         " done; exit 1", in_bed("pid")), 0);
     assert_true(is_truth(0, "raw", in_bed("store")));
     expect_clean();
-    /* It has ended with its one client. */
     assert_int_not_equal(start(), 0);
     expect_clean();
     unmake();
