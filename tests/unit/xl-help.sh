@@ -27,7 +27,7 @@ in_manual() {
 
 for c in snapshot-create snapshot-list snapshot-info snapshot-revert \
          snapshot-delete snapshot-redefine snapshot-export snapshot-merge \
-         snapshot-check \
+         snapshot-check backup-start backup-status backup-stop \
          checkpoint-create checkpoint-list checkpoint-info checkpoint-delete \
          checkpoint-dirty checkpoint-redefine; do
     if ! diff <(in_manual $c) <(in_help $c); then

@@ -3,8 +3,8 @@
 # A random walk over a domain with three disks, qcow2 and raw: snapshots of
 # every kind are taken, reverted to and deleted, running and off. After each
 # step the guest reads all its blocks, whose content follows from its own
-# counter, and the catalogue says that all is well.  WALK_SEED repeats one;
-# the short one is always the same.
+# counter; at the end snapshot-check finds nothing.  WALK_SEED repeats one; the
+# short one is always the same.
 
 name=walk
 steps=${WALK_STEPS:-20}
