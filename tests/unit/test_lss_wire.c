@@ -560,7 +560,7 @@ static void test_greeting_without_version(void **state)
         "{}\r\n", "{\"QMP\": 1}\r\n", "{\"QMP\": {\"version\": {}}}\r\n",
         "{\"QMP\": {\"version\": {\"qemu\": {\"major\": 7}}}}\r\n",
         "{\"QMP\": {\"version\": {\"qemu\": {\"major\": \"7\", "
-        "\"minor\": 2}}}}\r\n", EVENT,
+        "\"minor\": 2}}}}\r\n",
     };
     size_t i;
 
@@ -588,6 +588,55 @@ static void test_greeting_late(void **state)
     start_open(late_greeting_script);
     assert_int_equal(qmp.version, 702);
     assert_true(qmp.lock_fd >= 0);
+}
+
+/* An event, and the answer to a client that has gone, before it is greeted. */
+static void events_first_script(int fd, int nth)
+{
+    (void)nth;
+    say(fd, EVENT);
+    answer(fd, 1, "\"return\": {}");
+    answer(fd, 2, "\"error\": {\"class\": \"GenericError\"}");
+    say(fd, EVENT);
+    greet(fd);
+    wait_hangup(fd);
+}
+
+static void test_greeting_after_events(void **state)
+{
+    (void)state;
+    start_open(events_first_script);
+    assert_int_equal(qmp.version, 702);
+}
+
+/* What was asked in one session is not taken for an answer in the next. */
+static uint64_t asked;
+
+static void late_answer_script(int fd, int nth)
+{
+    uint64_t id;
+
+    greet(fd);
+    id = take(fd);
+    if (nth == 0) {
+        asked = id;
+        return;
+    }
+    answer(fd, asked, "\"return\": {\"n\": 1}");
+    answer(fd, id, "\"return\": {\"n\": 2}");
+    wait_hangup(fd);
+}
+
+static void test_answer_to_last_session(void **state)
+{
+    (void)state;
+    start_many(late_answer_script, 2);
+    assert_int_equal(libxlss__qmp_open(&op, &qmp), 0);
+    assert_int_not_equal(libxlss__qmp_run(&qmp, "do", NULL, 1000, NULL), 0);
+    libxlss__qmp_close(&qmp);
+    usleep(2000);
+    assert_int_equal(libxlss__qmp_open(&op, &qmp), 0);
+    expect_n(2);
 }
 
 static void no_greeting_script(int fd, int nth)
@@ -976,6 +1025,8 @@ int main(void)
         TEST(test_greeting_without_version),
         TEST(test_greeting_late),
         TEST(test_greeting_never),
+        TEST(test_greeting_after_events),
+        TEST(test_answer_to_last_session),
         TEST(test_events_dont_stretch_deadline),
         TEST(test_line_without_end),
         TEST(test_line_limit),

@@ -7,8 +7,15 @@
 
 #include "qmp.h"
 
-/* Ids must not be libxl's (0x786c7100 and up), for the reader of a trace. */
-#define FIRST_ID 0x736e6100
+/*
+ * Ids must not be libxl's (0x786c7100 and up), for the reader of a trace; nor
+ * those of an earlier session: what QEMU answers late to a client that has
+ * gone, it says to the next.
+ */
+static uint64_t first_id(void)
+{
+    return UINT64_C(1) << 50 | (libxlss__now_ms() & 0xffffffff) << 12;
+}
 
 /* QEMU's classes, in libxl's words. Everything else is GenericError. */
 static int class_to_rc(const char *class)
@@ -47,24 +54,51 @@ static int read_object(struct libxlss__qmp *qmp, uint64_t deadline,
     return 0;
 }
 
-static int read_greeting(struct libxlss__qmp *qmp, uint64_t deadline)
+static int read_version(struct libxlss__qmp *qmp, yajl_val v)
 {
+    yajl_val version = json_object(json_object(json_object(v, "QMP"),
+                                               "version"), "qemu");
     uint64_t major = 0, minor = 0;
-    yajl_val v, version;
-    int rc;
 
-    rc = read_object(qmp, deadline, &v);
-    if (rc)
-        return rc;
-    version = json_object(json_object(json_object(v, "QMP"), "version"),
-                          "qemu");
     if (!json_u64(version, "major", &major) ||
         !json_u64(version, "minor", &minor)) {
         LOG_ERROR(qmp->op, "QEMU's QMP greeting names no version");
-        rc = ERROR_PROTOCOL_ERROR_QMP;
+        return ERROR_PROTOCOL_ERROR_QMP;
     }
     qmp->version = major * 100 + minor;
-    yajl_tree_free(v);
+    return 0;
+}
+
+/*
+ * QEMU accepts in one thread and tells of events in another: until it has
+ * noticed the new client, that one hears what the last one was told.
+ */
+static bool for_last_client(yajl_val v)
+{
+    return !json_member(v, "QMP") &&
+           (json_member(v, "event") || json_member(v, "return") ||
+            json_member(v, "error"));
+}
+
+static int read_greeting(struct libxlss__qmp *qmp, uint64_t deadline)
+{
+    yajl_val v;
+    bool again;
+    int rc;
+
+    do {
+        rc = read_object(qmp, deadline, &v);
+        if (rc)
+            return rc;
+        again = for_last_client(v);
+        if (!again)
+            rc = read_version(qmp, v);
+        yajl_tree_free(v);
+        if (again && libxlss__now_ms() >= deadline) {
+            LOG_ERROR(qmp->op, "QEMU sent events only, and no QMP greeting");
+            return ERROR_TIMEDOUT;
+        }
+    } while (again);
     return rc;
 }
 
@@ -76,7 +110,7 @@ int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp)
 
     memset(qmp, 0, sizeof(*qmp));
     qmp->op = op;
-    qmp->next_id = FIRST_ID;
+    qmp->next_id = first_id();
     qmp->lock_fd = -1;
     qmp->wire.fd = -1;
 
