@@ -213,6 +213,21 @@ int xluss__zstd_error(xluss__zstd *z);
 /* After the caller has closed its *fd_out: waits for the thread's end. */
 int xluss__zstd_end(xluss__zstd *z, bool quiet);
 
+/* --- xluss_hash.c --- */
+
+/* XXH64 of the first size bytes, as 16 digits. Returns an errno. */
+int xluss__hash_file(int fd, uint64_t size, char text[17]);
+
+/* A thread that hashes what is being appended to a file, and makes it go to
+ * the disk; both without taking time from anybody. */
+struct xluss__follower;
+/* NULL: there can't be one, and _hash_file does it. */
+struct xluss__follower *xluss__hash_follow(int fd);
+/* When all is written: of the whole file. Frees it. Returns an errno. */
+int xluss__hash_end(struct xluss__follower *f, char text[17]);
+/* Without a result. f may be NULL. */
+void xluss__hash_give_up(struct xluss__follower *f);
+
 /* --- xluss_image.c --- */
 
 /* A memory image on its way into the catalogue. */
@@ -225,6 +240,7 @@ typedef struct {
     int out;                    /* where header and stream go; -1: none */
     xlu_snapshot_memory_format format;
     xluss__zstd *z;             /* between out and fd; NULL: they are one */
+    struct xluss__follower *follower;   /* of what is written; NULL: none */
 } xluss__image;
 
 void xluss__image_init(xluss__image *im);
@@ -242,7 +258,7 @@ int xluss__image_error(const xluss__image *im);
 /* True if writing to it fails for lack of space; says nothing. For an image
  * that is given up. */
 bool xluss__image_full(xluss__image *im);
-/* fsyncs and hashes it (both at once), and fills *m. */
+/* fsyncs it, hashes what isn't yet (both at once), and fills *m. */
 int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m);
 /* Gives it its name; the folder is not yet fsynced. */
 int xluss__image_publish(xluss__image *im);

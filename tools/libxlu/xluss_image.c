@@ -3,8 +3,8 @@
  * Memory images: xl's header, then libxl's stream. An image is written as
  * .NAME.mem.tmp (0600) and gets its name when all of it is on the disk.
  *
- * Nothing here lengthens the guest's pause: the hash is taken after the
- * guest runs on, from pages that are still cached, while fsync is under way.
+ * Nothing here lengthens the guest's pause: the hash is taken where a processor
+ * has nothing else to do, and the rest of it while fsync is under way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "xluss.h"
 
-#define HASH_BUFFER (1u << 20)          /* bytes */
 #define ROOM_FIXED  (16u << 20)         /* bytes: device state, documents */
 #define ROOM_SHARE  256                 /* and one in so many for records */
 #define ROOM_ZSTD   8                   /* compressed to one in so many */
@@ -49,6 +46,8 @@ static int image_finish(xluss__image *im, bool quiet)
 static void image_close(xluss__image *im)
 {
     image_finish(im, true);
+    xluss__hash_give_up(im->follower);
+    im->follower = NULL;
     if (im->fd >= 0)
         close(im->fd);
     im->fd = -1;
@@ -135,8 +134,11 @@ int xluss__image_begin(xluss__image *im, const char *config_json)
         rc = xluss__zstd_writer(im->lg, im->path, im->fd, &im->z, &im->out);
     else
         im->out = im->fd;
-    return rc ? rc : xluss__header_write(im->lg, im->out, im->path,
-                                         config_json);
+    if (!rc)
+        rc = xluss__header_write(im->lg, im->out, im->path, config_json);
+    if (!rc)
+        im->follower = xluss__hash_follow(im->fd);
+    return rc;
 }
 
 int xluss__image_error(const xluss__image *im)
@@ -160,64 +162,42 @@ bool xluss__image_full(xluss__image *im)
     return e == ENOSPC || e == EDQUOT || e == EFBIG;
 }
 
-/* Returns an errno. */
-static int hash_file(int fd, uint64_t size, char text[17])
-{
-    XXH64_state_t *state = XXH64_createState();
-    char *buffer = xluss__calloc(1, HASH_BUFFER);
-    uint64_t at = 0;
-    int e = state ? 0 : ENOMEM;
-
-    if (!e)
-        XXH64_reset(state, 0);
-    while (!e && at < size) {
-        ssize_t r = pread(fd, buffer, HASH_BUFFER, at);
-
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0) {
-            e = r ? errno : EIO;
-            break;
-        }
-        XXH64_update(state, buffer, r);
-        at += r;
-    }
-    if (!e)
-        snprintf(text, 17, "%016" PRIx64, (uint64_t)XXH64_digest(state));
-    XXH64_freeState(state);
-    free(buffer);
-    return e;
-}
-
 static void *sync_thread(void *fd)
 {
     return (void *)(intptr_t)(fsync(*(int *)fd) ? errno : 0);
 }
 
-int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m)
+/* Both at once. Returns an errno. */
+static int sync_and_hash(xluss__image *im, uint64_t size, char text[17])
 {
-    int e_hash, e_sync, e = 0;
+    int e_hash, e_sync;
     pthread_t thread;
     bool threaded;
+    void *ret;
+
+    threaded = !pthread_create(&thread, NULL, sync_thread, &im->fd);
+    if (im->follower)
+        e_hash = xluss__hash_end(im->follower, text);
+    else
+        e_hash = xluss__hash_file(im->fd, size, text);
+    im->follower = NULL;
+    ret = threaded ? NULL : sync_thread(&im->fd);
+    if (threaded)
+        pthread_join(thread, &ret);
+    e_sync = (intptr_t)ret;
+    return e_sync ? e_sync : e_hash;
+}
+
+int xluss__image_seal(xluss__image *im, xlu_snapshot_memory *m)
+{
     struct stat st;
     char text[17];
-    void *ret;
-    int rc;
+    int e, rc;
 
     rc = image_finish(im, false);
     if (rc)
         return rc;
-    if (fstat(im->fd, &st))
-        e = errno;
-    if (!e) {
-        threaded = !pthread_create(&thread, NULL, sync_thread, &im->fd);
-        e_hash = hash_file(im->fd, st.st_size, text);
-        ret = threaded ? NULL : sync_thread(&im->fd);
-        if (threaded)
-            pthread_join(thread, &ret);
-        e_sync = (intptr_t)ret;
-        e = e_sync ? e_sync : e_hash;
-    }
+    e = fstat(im->fd, &st) ? errno : sync_and_hash(im, st.st_size, text);
     if (e) {
         LOGEV(im->lg, ERROR, e, "bringing memory image %s to the disk",
               im->path);
@@ -383,7 +363,7 @@ static int check_content(xentoollog_logger *lg, const xlu_snapshot *s,
     }
     if (!m->xxh64)
         return 0;
-    e = hash_file(fd, st.st_size, text);
+    e = xluss__hash_file(fd, st.st_size, text);
     if (e) {
         LOGEV(lg, ERROR, e, "snapshot %s: reading memory image %s", s->name,
               m->path);
@@ -402,7 +382,7 @@ int xluss__image_measure(xentoollog_logger *lg, int fd,
 {
     struct stat st;
     char text[17];
-    int e = fstat(fd, &st) ? errno : hash_file(fd, st.st_size, text);
+    int e = fstat(fd, &st) ? errno : xluss__hash_file(fd, st.st_size, text);
 
     if (e) {
         LOGEV(lg, ERROR, e, "reading memory image %s", m->path);
