@@ -76,6 +76,7 @@ struct libxlss__op {
     struct libxlss__guard *guard;
     struct libxlss__agent *agent;   /* agent.c's own */
     bool quiesced;              /* frozen for the whole of the instant */
+    struct libxlss__vdevs *vdevs;   /* graph.c's own */
     bool had_qemu;              /* its death is a failure from now on */
     int lock_fd;
     bool was_paused;            /* at the beginning */

@@ -39,9 +39,25 @@ static int let_run(struct libxlss__op *op)
     }
 }
 
+/* A guest that ended by itself answers no request either. */
+static bool says_ended(struct libxlss__op *op)
+{
+    if (libxlss__domain_refresh(op) == ERROR_DOMAIN_NOTFOUND) {
+        LOG_ERROR(op, "the domain ended while its memory was saved");
+        return true;
+    }
+    if (!op->info.shutdown || libxlss__is_suspended(&op->info))
+        return false;
+    LOG_ERROR(op, "the guest ended by itself (%s) while its memory was saved",
+              libxl_shutdown_reason_to_string(op->info.shutdown_reason));
+    return true;
+}
+
 static int not_suspended(struct libxlss__op *op, int rc, bool live,
                          uint64_t took_ms)
 {
+    if (says_ended(op))
+        return XLSS(NOT_SUSPENDED);
     /* So libxl says that log-dirty mode could not be turned on. */
     if (live && rc == ERROR_GUEST_TIMEDOUT &&
         took_ms < LIBXL_SUSPEND_ACK_MS - 1000) {

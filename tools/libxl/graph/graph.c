@@ -223,17 +223,57 @@ int libxlss__graph_parse(struct libxlss__op *op, struct libxlss__graph *graph,
     return 0;
 }
 
-/* Only xen-block has the property; an emulated disk gives an error. */
-static void ask_vdevs(struct libxlss__qmp *qmp, struct libxlss__graph *graph)
+/*
+ * Only xen-block has the property; an emulated disk gives an error. While one
+ * QEMU runs it gives no two devices without a name of their own the same path
+ * below UNATTACHED: of these it is asked once, before the guest stands still.
+ */
+#define UNATTACHED "/machine/unattached/"
+
+struct libxlss__vdevs {
+    uint32_t domid;
+    struct libxlss__vdevs *next;
+    char *qdev, *vdev;
+};
+
+static char *known_vdev(const struct libxlss__op *op, const char *qdev)
+{
+    const struct libxlss__vdevs *v;
+
+    for (v = op->vdevs; v; v = v->next)
+        if (v->domid == op->domid && !strcmp(v->qdev, qdev))
+            return v->vdev;
+    return NULL;
+}
+
+static char *ask_vdev(struct libxlss__qmp *qmp, const char *qdev)
+{
+    char *vdev = libxlss__qmp_device_property(qmp, qdev, "vdev");
+    struct libxlss__vdevs *v;
+
+    if (!vdev || strncmp(qdev, UNATTACHED, strlen(UNATTACHED)))
+        return vdev;
+    v = libxlss__zalloc(qmp->op, sizeof(*v));
+    v->domid = qmp->op->domid;
+    v->qdev = libxlss__strdup(qmp->op, qdev);
+    v->vdev = vdev;
+    v->next = qmp->op->vdevs;
+    qmp->op->vdevs = v;
+    return vdev;
+}
+
+static void find_vdevs(struct libxlss__qmp *qmp, struct libxlss__graph *graph)
 {
     int i;
 
     for (i = 0; i < graph->num_roots; i++) {
         struct libxlss__root *root = &graph->roots[i];
 
-        if (root->qdev && !*root->drive)
-            root->vdev = libxlss__qmp_device_property(qmp, root->qdev,
-                                                      "vdev");
+        if (!root->qdev || *root->drive)
+            continue;
+        root->vdev = known_vdev(qmp->op, root->qdev);
+        if (!root->vdev)
+            root->vdev = ask_vdev(qmp, root->qdev);
     }
 }
 
@@ -280,7 +320,7 @@ int libxlss__graph_read(struct libxlss__qmp *qmp,
     if (!rc)
         rc = libxlss__graph_parse(qmp->op, graph, nodes, blocks);
     if (!rc)
-        ask_vdevs(qmp, graph);
+        find_vdevs(qmp, graph);
     yajl_tree_free(nodes);
     yajl_tree_free(blocks);
     return rc;
