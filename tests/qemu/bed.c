@@ -97,6 +97,15 @@ void bed_remove(void)
 {
     bed_kill_qemu();
     run("rm -rf '%s'", bed.dir);
+    bed.dir[0] = '\0';
+}
+
+void bed_abandon(void)
+{
+    if (!bed.dir[0])
+        return;
+    run("chattr -i '%s'/* 2>/dev/null", bed.dir);
+    bed_remove();
 }
 
 /* In an option's value a comma is written twice. */

@@ -62,5 +62,7 @@ void bed_config(libxl_ctx *ctx, libxl_domain_config *config);
 /* A domain is made from this configuration: these are its disks now. */
 void bed_use_config(const libxl_domain_config *config);
 int bed_disk(const char *vdev);         /* -1: no such disk */
+/* Ends a bed that a test which failed has left. */
+void bed_abandon(void);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,6 +16,8 @@
 #define GRANULE     65536
 #define GRANULES    (MODEL_SIZE / GRANULE)
 #define MAX         64
+#define SECTOR      512
+#define SECTORS     (MODEL_SIZE / SECTOR)
 
 static struct interval {
     char name[32];
@@ -21,6 +25,7 @@ static struct interval {
 } list[MAX];
 static int num;
 static bool lax;
+static unsigned char held[BED_MAX_DISKS][SECTORS];
 
 void model_be_lax(void)
 {
@@ -74,15 +79,49 @@ void model_note(int disk, uint64_t offset, uint64_t length)
             list[num - 1].dirty[disk][g] = true;
 }
 
+void model_blank(void)
+{
+    memset(held, 0, sizeof(held));
+}
+
+void model_hold(int disk, uint64_t offset, uint64_t length, int pattern)
+{
+    memset(&held[disk][offset / SECTOR], pattern, length / SECTOR);
+}
+
+void model_image(int disk, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const unsigned char *from = held[disk];
+    static char buffer[1 << 20];
+    uint64_t i, n;
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, MODEL_SIZE), 0);
+    for (i = 0; i < SECTORS; i += n) {
+        for (n = 1; i + n < SECTORS && from[i + n] == from[i] &&
+             n < sizeof(buffer) / SECTOR; n++)
+            ;
+        if (!from[i])
+            continue;
+        memset(buffer, from[i], n * SECTOR);
+        assert_int_equal(pwrite(fd, buffer, n * SECTOR, i * SECTOR),
+                         n * SECTOR);
+    }
+    close(fd);
+}
+
 void model_write(int disk, uint64_t offset, uint64_t length)
 {
+    int pattern = 1 + rand() % 255;
     char text[256];
 
     snprintf(text, sizeof(text), "{\"command-line\":\"qemu-io -d dev-%s "
              "\\\"write -q -P %d %llu %llu\\\"\"}", bed.vdev[disk],
-             1 + rand() % 255, (unsigned long long)offset,
+             pattern, (unsigned long long)offset,
              (unsigned long long)length);
     assert_int_equal(bed_qmp("human-monitor-command", text), 0);
+    model_hold(disk, offset, length, pattern);
     model_note(disk, offset, length);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* What the guest has written on each disk since each checkpoint. */
+/* What the guest has written on each disk since each checkpoint, and what each
+ * disk holds. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -24,6 +25,12 @@ void model_write(int disk, uint64_t offset, uint64_t length);
 void model_write_some(int num);
 /* Only noted. */
 void model_note(int disk, uint64_t offset, uint64_t length);
+
+/* What the disks hold: nothing; by model_write; this, by other means. */
+void model_blank(void);
+void model_hold(int disk, uint64_t offset, uint64_t length, int pattern);
+/* As a raw image. */
+void model_image(int disk, const char *path);
 
 /* Exactly this; until -1: until now. */
 void model_expect(int disk, int since, int until,

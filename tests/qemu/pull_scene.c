@@ -44,6 +44,7 @@ const char *in_bed(const char *fmt, ...)
 static pthread_t writer;
 static pthread_mutex_t can_write = PTHREAD_MUTEX_INITIALIZER;
 static bool writing, wanted;
+static bool writer_held;        /* can_write, by the pause */
 int writer_writes, truths;
 
 static void *write_on(void *p)
@@ -78,12 +79,16 @@ void writer_start(unsigned int seed)
 
 void writer_stop(void)
 {
-    if (!writing)
-        return;
-    pthread_mutex_lock(&can_write);
-    writing = false;
+    bool was;
+
+    /* It is held already where a test failed in the pause. */
+    if (!writer_held)
+        pthread_mutex_lock(&can_write);
+    was = writing;
+    writing = writer_held = false;
     pthread_mutex_unlock(&can_write);
-    pthread_join(writer, NULL);
+    if (was)
+        pthread_join(writer, NULL);
 }
 
 void truth_wanted(bool w)
@@ -115,17 +120,15 @@ bool is_truth(int disk, const char *format, const char *image)
 static int step(libxl_ctx *unused, libxl_snapshot_step s, uint64_t done,
                 uint64_t total, void *user)
 {
-    static bool held;
-
     (void)unused;
     (void)done;
     (void)total;
     (void)user;
-    if (s == LIBXL_SNAPSHOT_STEP_INSTANT && !held) {
+    if (s == LIBXL_SNAPSHOT_STEP_INSTANT && !writer_held) {
         pthread_mutex_lock(&can_write);
-        held = true;
-    } else if (s == LIBXL_SNAPSHOT_STEP_RESUME && held) {
-        held = false;
+        writer_held = true;
+    } else if (s == LIBXL_SNAPSHOT_STEP_RESUME && writer_held) {
+        writer_held = false;
         pthread_mutex_unlock(&can_write);
     }
     return 0;
@@ -161,4 +164,12 @@ void unmake(void)
 {
     writer_stop();
     bed_remove();
+}
+
+int scene_abandon(void **state)
+{
+    (void)state;
+    writer_stop();
+    bed_abandon();
+    return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "bed.h"
 #include "fake_libxl.h"
+#include "group.h"
 
 extern libxl_ctx *ctx;
 extern libxl_snapshot_how how;
@@ -26,6 +27,8 @@ int run(const char *fmt, ...);
 /* Disks with a pattern of their own in the first 8 MiB. */
 void make(int disks);
 void unmake(void);
+/* After a test, see group.h. */
+int scene_abandon(void **state);
 
 /* A path in the bed's folder; valid until some calls later. */
 __attribute__((format(printf, 1, 2)))

@@ -143,6 +143,13 @@ void remove_bed(void)
     bed_remove();
 }
 
+int scene_abandon(void **state)
+{
+    (void)state;
+    bed_abandon();
+    return 0;
+}
+
 bool scene_begin(void)
 {
     int level = getenv("V") ? XTL_DEBUG : XTL_CRITICAL;

@@ -11,6 +11,7 @@
 
 #include "bed.h"
 #include "fake_libxl.h"
+#include "group.h"
 
 extern libxl_ctx *ctx;
 extern libxl_snapshot_how how;
@@ -25,6 +26,8 @@ int quiet_step(libxl_ctx *unused, libxl_snapshot_step step, uint64_t done,
 
 void make_bed(int disks, bool hvm, bool twin);
 void remove_bed(void);
+/* After a test, see group.h. */
+int scene_abandon(void **state);
 int memory_file(const char *name);
 
 /* Always from fresh arguments. */

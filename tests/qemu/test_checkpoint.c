@@ -325,5 +325,5 @@ int main(void)
 
     if (!scene_begin())
         return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return GROUP_RUN(tests, scene_abandon);
 }
