@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A sequence of operations on two disks, chosen by a seed, and what must be
+ * true of what they leave behind (test_sequences.c).
+ */
+#ifndef SEQ_H
+#define SEQ_H
+
+#include "checkpoint_scene.h"
+#include "model.h"
+
+#define SEQ_DISKS 2
+
+/* Paths as the user's configuration has them. */
+extern char seq_settled[SEQ_DISKS][192];
+
+/* Once in n times. */
+bool chance(int n);
+__attribute__((format(printf, 1, 2)))
+int shell(const char *fmt, ...);
+/* What is done next; printed where the sequence fails. */
+__attribute__((format(printf, 1, 2)))
+void say(const char *fmt, ...);
+/* A path in the bed's folder; valid until some calls later. */
+__attribute__((format(printf, 1, 2)))
+const char *in_bed(const char *fmt, ...);
+
+/* The domain is off and on again; by the user's configuration. */
+void seq_turn_off(void);
+void seq_turn_on(void);
+/* QEMU is killed, and what the guest was told to be on the disk is. */
+void seq_kill(void);
+void seq_flush(void);
+
+/* seq_snapshots.c */
+void snaps_reset(void);
+void snap_take(const char *name);
+/* One of them; with the domain off, perhaps. */
+void snap_delete(void);
+/* What no snapshot needs leaves the chain. */
+void snaps_merge(void);
+/* With the domain off: is each what it was? */
+void snaps_verify(void);
+
+/* seq_backups.c */
+void backups_reset(void);
+void backup_full(void);
+/* Since one of those before, if its checkpoint is there; full otherwise. */
+void backup_incremental(void);
+void backup_fails(void);
+/* Is each, with those that it is based on, what it was? */
+void backups_verify(void);
+/* Such a name is a checkpoint that QEMU's death has broken. */
+void seq_all_broken(void);
+
+#endif
