@@ -165,7 +165,7 @@ static bool restores_by_nbd(int n, int disk)
 
     return !shell("[ $(nbdinfo --size -- [ qemu-nbd -r -f qcow2 '%s' ]) = %llu ]"
                   " && nbdcopy -- [ qemu-nbd -r -f qcow2 '%s' ] '%s' && "
-                  "cmp -s '%s' '%s' && rm '%s'", image, MODEL_SIZE, image,
+                  "qemu-img compare -q -f raw -F raw '%s' '%s' && rm '%s'", image, MODEL_SIZE, image,
                   in_bed("restored"), in_bed("restored"),
                   in_bed("truth-b%d-%d", n, disk), in_bed("restored"));
 }

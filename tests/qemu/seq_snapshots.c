@@ -160,7 +160,8 @@ static bool verify(const struct snap *s, int disk)
         return !shell("qemu-img compare -q -f qcow2 -F raw 'file:%s' '%s'",
                       path, truth);
     return !shell("qemu-img convert -f qcow2 -O raw -l snapshot.name='%s' "
-                  "'file:%s' '%s' && cmp -s '%s' '%s'", s->args.name,
+                  "'file:%s' '%s' && "
+                  "qemu-img compare -q -f raw -F raw '%s' '%s'", s->args.name,
                   path ? path : seq_settled[disk], in_bed("inside"),
                   in_bed("inside"), truth);
 }

@@ -61,7 +61,7 @@ void say(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(trail + len, sizeof(trail) - len, fmt, ap);
     va_end(ap);
-    if (getenv("V"))
+    if (getenv("V") || getenv("SAY"))
         fprintf(stderr, "### %s\n", trail + len);
     len = strlen(trail);
     snprintf(trail + len, sizeof(trail) - len, "\n");
