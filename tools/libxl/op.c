@@ -59,14 +59,16 @@ char *libxlss__printf(struct libxlss__op *op, const char *fmt, ...)
 void libxlss__log(struct libxlss__op *op, xentoollog_level level, int err,
                   const char *fmt, ...)
 {
-    char text[2048];
+    char *text = NULL;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
     va_end(ap);
     xtl_log(op->lg, level, err, "libxlsnapshot", "%s %s: %s", op->what,
-            op->name ? op->name : "domain", text);
+            op->name ? op->name : "domain", text ? text : fmt);
+    free(text);
 }
 
 int libxlss__progress(struct libxlss__op *op, libxl_snapshot_step step,

@@ -33,6 +33,15 @@ static int class_to_rc(const char *class)
     return ERROR_QMP_GENERIC_ERROR;
 }
 
+/* Of an answer to the log, which a description of all nodes would fill. */
+#define LOG_MAX 500
+
+static void log_line(struct libxlss__qmp *qmp, const char *line, size_t len)
+{
+    LOG_DEBUG(qmp->op, "QMP < %.*s%s", (int)(len < LOG_MAX ? len : LOG_MAX),
+              line, len < LOG_MAX ? "" : "...");
+}
+
 static int read_object(struct libxlss__qmp *qmp, uint64_t deadline,
                        yajl_val *v_r)
 {
@@ -44,6 +53,7 @@ static int read_object(struct libxlss__qmp *qmp, uint64_t deadline,
     rc = libxlss__wire_line(qmp->op, &qmp->wire, deadline, &line, &len);
     if (rc)
         return rc;
+    log_line(qmp, line, len);
     *v_r = json_parse(line, len, XLSS_QMP_MAX_DEPTH, err, sizeof(err));
     if (!*v_r || !YAJL_IS_OBJECT(*v_r)) {
         LOG_ERROR(qmp->op, "QEMU sent what is no QMP message: %s", err);
