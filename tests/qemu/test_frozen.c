@@ -83,6 +83,68 @@ static void test_deleted(void **state)
     deleted(true);
 }
 
+static int checkpoint(const char *name)
+{
+    libxl_domain_checkpoint_args c;
+    int rc;
+
+    libxl_domain_checkpoint_args_init(&c);
+    c.name = strdup(name);
+    rc = libxl_domain_checkpoint_create(ctx, fake.domid, &c, &how, NULL);
+    libxl_domain_checkpoint_args_dispose(&c);
+    return rc;
+}
+
+static void expect_no_broken(int num)
+{
+    libxl_disk_checkpoint_list list;
+    int i;
+
+    libxl_disk_checkpoint_list_init(&list);
+    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
+                                                  &how), 0);
+    assert_int_equal(list.num_checkpoints, num);
+    for (i = 0; i < num; i++)
+        assert_null(list.checkpoints[i].broken);
+    libxl_disk_checkpoint_list_dispose(&list);
+}
+
+/* QEMU stores the bitmaps when it goes read-only, and the file grows. */
+static void test_with_bitmaps(void **state)
+{
+    char name[16];
+    int i;
+
+    (void)state;
+    make_external(1);
+    if (!in_place()) {
+        end();
+        skip();
+    }
+    libxl_domain_snapshot_args_init(&in);
+    assert_int_equal(create_kind("i", &in, LIBXL_DISK_SNAPSHOT_KIND_INTERNAL,
+                                 NULL), 0);
+    for (i = 0; i < 8; i++) {
+        snprintf(name, sizeof(name), "c%d", i);
+        assert_int_equal(checkpoint(name), 0);
+        /* Not over what is there: the deletion is to free little. */
+        bed_write(0, 10 + i, 2);
+    }
+    assert_int_equal(external("e", &args), 0);
+    in.disks[0].u.internal.internal_path = strdup(args.disks[0]
+                                                  .u.external.base_path);
+    assert_int_equal(delete(&in), 0);
+    expect_no_broken(8);
+    expect_running();
+    assert_int_equal(external("f", &args), 0);
+    expect_no_broken(8);
+    write_disks(7);
+    turn_off();
+    expect_disks(7);
+    libxl_domain_snapshot_args_dispose(&in);
+    end();
+}
+
 /* After a start of the domain the base's node is QEMU's own. */
 static void test_after_restart(void **state)
 {
@@ -155,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deleted),
+        cmocka_unit_test(test_with_bitmaps),
         cmocka_unit_test(test_after_restart),
         cmocka_unit_test(test_fails),
     };

@@ -18,6 +18,7 @@ struct frozen {
     const char *path, *name;
     struct libxlss__node *node; /* that has it */
     char *backing;              /* its own backing node, or NULL */
+    char *file;                 /* the file node that it is opened on */
 };
 
 static int find_backing(struct frozen *f, struct libxlss__graph *graph)
@@ -60,14 +61,22 @@ static int look(struct frozen *f, struct libxlss__graph *graph)
     return find_backing(f, graph);
 }
 
+/*
+ * On a file node that was opened while the file could not grow, and that stays
+ * afterwards: QEMU doesn't ask again how long a file is. Of one that was opened
+ * for the way back it would not see the bitmaps that it stores on that way.
+ */
 static int reopen(struct frozen *f, bool read_only)
 {
     struct libxlss__node_options o = libxlss__external_options(f->disk);
-    char *file = libxlss__external_node(f->op, f->disk, read_only ? 's' : 'r');
-    int rc = libxlss__qmp_add_file(&f->qmp, file, f->path, &o);
+    int rc = 0;
 
+    if (!f->file) {
+        f->file = libxlss__external_node(f->op, f->disk, 'r');
+        rc = libxlss__qmp_add_file(&f->qmp, f->file, f->path, &o);
+    }
     o.read_only = read_only;
-    return rc ? rc : libxlss__qmp_reopen_on(&f->qmp, f->node->name, file,
+    return rc ? rc : libxlss__qmp_reopen_on(&f->qmp, f->node->name, f->file,
                                             f->backing, &o);
 }
 
