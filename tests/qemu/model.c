@@ -89,6 +89,18 @@ void model_hold(int disk, uint64_t offset, uint64_t length, int pattern)
     memset(&held[disk][offset / SECTOR], pattern, length / SECTOR);
 }
 
+void *model_copy(void)
+{
+    size_t size = bed.num_disks * sizeof(held[0]);
+
+    return memcpy(malloc(size), held, size);
+}
+
+void model_go_back(const void *copy)
+{
+    memcpy(held, copy, bed.num_disks * sizeof(held[0]));
+}
+
 void model_image(int disk, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -29,6 +29,9 @@ void model_note(int disk, uint64_t offset, uint64_t length);
 /* What the disks hold: nothing; by model_write; this, by other means. */
 void model_blank(void);
 void model_hold(int disk, uint64_t offset, uint64_t length, int pattern);
+/* To come back to it; the caller frees it. */
+void *model_copy(void);
+void model_go_back(const void *copy);
 /* As a raw image. */
 void model_image(int disk, const char *path);
 

@@ -31,12 +31,18 @@ void seq_turn_on(void);
 /* QEMU is killed, and what the guest was told to be on the disk is. */
 void seq_kill(void);
 void seq_flush(void);
+/* From now on one call fails, perhaps after it did what it should. */
+void seq_arm(void);
+void seq_disarm(void);
 
 /* seq_snapshots.c */
 void snaps_reset(void);
 void snap_take(const char *name);
 /* One of them; with the domain off, perhaps. */
 void snap_delete(void);
+/* Back to one of them, where nothing inside of the guest's images would have
+ * to be kept for another. */
+void snap_revert(void);
 /* What no snapshot needs leaves the chain. */
 void snaps_merge(void);
 /* With the domain off: is each what it was? */
@@ -48,9 +54,12 @@ void backup_full(void);
 /* Since one of those before, if its checkpoint is there; full otherwise. */
 void backup_incremental(void);
 void backup_fails(void);
+/* One call on its way fails. */
+void backup_meets_a_fault(void);
 /* Is each, with those that it is based on, what it was? */
 void backups_verify(void);
-/* Such a name is a checkpoint that QEMU's death has broken. */
+/* QEMU has died, or the disks went back: no checkpoint is of use. */
 void seq_all_broken(void);
+extern int seq_life;            /* so often */
 
 #endif

@@ -12,13 +12,16 @@
 static struct snap {
     libxl_domain_snapshot_args args;
     bool external;
+    void *held;                 /* what the disks held */
 } snaps[MAX_SNAPS];
 static int num;
 
 void snaps_reset(void)
 {
-    while (num > 0)
+    while (num > 0) {
         libxl_domain_snapshot_args_dispose(&snaps[--num].args);
+        free(snaps[num].held);
+    }
 }
 
 static void set(char **to, const char *text)
@@ -54,6 +57,7 @@ void snap_take(const char *name)
     say("snapshot %s, %s%s", name, s->external ? "external" : "internal",
         memory ? ", with memory" : "");
     libxl_domain_snapshot_args_init(&s->args);
+    s->held = model_copy();
     s->args.name = strdup(name);
     s->args.disks = calloc(SEQ_DISKS, sizeof(*s->args.disks));
     s->args.num_disks = SEQ_DISKS;
@@ -102,6 +106,7 @@ static void keep_others(const struct snap *s, char ***keep, int *num_keep)
 static void forget(struct snap *s)
 {
     libxl_domain_snapshot_args_dispose(&s->args);
+    free(s->held);
     memmove(s, s + 1, (char *)&snaps[num--] - (char *)(s + 1));
 }
 
@@ -137,6 +142,57 @@ void snap_delete(void)
     }
     assert_int_equal(rc, 0);
     forget(s);
+}
+
+/* It is inside of the guest's own images. */
+static bool is_inside(const struct snap *s)
+{
+    return !s->external && !s->args.disks[0].u.internal.internal_path;
+}
+
+/* Else its images are replaced, and with them what is inside. */
+static bool can_go_back(const struct snap *s)
+{
+    int i;
+
+    for (i = 0; i < num && !is_inside(s); i++)
+        if (is_inside(&snaps[i]))
+            return false;
+    return true;
+}
+
+static int go_back(const struct snap *s)
+{
+    libxl_domain_snapshot_safety safety;
+    libxl_domain_config config;
+    uint32_t domid;
+    int rc;
+
+    libxl_domain_snapshot_safety_init(&safety);
+    safety.name = strdup("xlss-safety-1");
+    safety.memory_fd = memory_file("safety");
+    libxl_domain_config_init(&config);
+    bed_config(ctx, &config);
+    rc = libxl_domain_snapshot_revert(ctx, fake.domid, &config, &s->args, -1,
+                                      false, &safety, &domid, &how, NULL);
+    libxl_domain_config_dispose(&config);
+    close(safety.memory_fd);
+    libxl_domain_snapshot_safety_dispose(&safety);
+    return rc;
+}
+
+void snap_revert(void)
+{
+    struct snap *s = num ? &snaps[rand() % num] : NULL;
+
+    if (!s || !can_go_back(s))
+        return;
+    say("revert to %s", s->args.name);
+    keep_others(s, &s->args.keep, &s->args.num_keep);
+    assert_int_equal(go_back(s), 0);
+    assert_int_equal(fake.pauses, 0);
+    model_go_back(s->held);
+    seq_all_broken();
 }
 
 void snaps_merge(void)

@@ -137,6 +137,43 @@ static void test_full_raw(void **state)
     push(LIBXL_DISK_FORMAT_RAW, "raw");
 }
 
+/*
+ * Many small writes beside a job at full speed. Of QEMU 7.2 it is known that
+ * about one of some thousand such writes is seen in the backup, and not why:
+ * with LONG, or a number of ROUNDS, only.
+ */
+static void test_small_writes(void **state)
+{
+    int rounds = getenv("ROUNDS") ? atoi(getenv("ROUNDS")) : 100, i, r;
+    unsigned int seed = getpid();
+
+    (void)state;
+    if (!getenv("LONG") && !getenv("ROUNDS"))
+        skip();
+    for (r = 0; r < rounds; r++) {
+        make(1);
+        targets("full", LIBXL_DISK_FORMAT_QCOW2);
+        assert_int_equal(start(), 0);
+        for (i = 0; i < 40; i++) {
+            char text[160];
+
+            snprintf(text, sizeof(text), "{\"command-line\":\"qemu-io -d "
+                     "dev-xvda \\\"write -q -P 219 %u %u\\\"\"}",
+                     (rand_r(&seed) % 130000) * 512,
+                     (1 + rand_r(&seed) % 300) * 512);
+            assert_int_equal(bed_qmp("human-monitor-command", text), 0);
+        }
+        assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
+        assert_int_equal(finish(), 0);
+        if (!is_truth(0, "qcow2", args.disks[0].target)) {
+            run("qemu-img compare -f qcow2 -F raw %s %s >&2",
+                args.disks[0].target, in_bed("truth0.raw"));
+            fail_msg("round %d differs", r);
+        }
+        unmake();
+    }
+}
+
 static void test_raw_disk(void **state)
 {
     (void)state;
@@ -638,6 +675,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_qcow2),
         cmocka_unit_test(test_full_raw),
+        cmocka_unit_test(test_small_writes),
         cmocka_unit_test(test_raw_disk),
         cmocka_unit_test(test_to_nbd),
         cmocka_unit_test(test_another_process),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Random sequences of writes, checkpoints, snapshots, merges, backups of all
- * kinds, good and failing, and restarts. After each step: what was written is
+ * Random sequences of writes, checkpoints, snapshots, merges, reverts, backups
+ * of all kinds, good and failing, calls that fail, and restarts. After each step: what was written is
  * dirty (model.h); after each backup: what it restores is what the disks held
  * at its instant; at the end: so is each snapshot, and the disks hold what
  * the guest has written.
@@ -16,6 +16,7 @@
 #include "seq.h"
 
 char seq_settled[SEQ_DISKS][192];
+int seq_life;
 static char trail[8192];        /* what has been done */
 static char broken[32];         /* a checkpoint that is; or "" */
 
@@ -99,6 +100,26 @@ void seq_flush(void)
     }
 }
 
+void seq_arm(void)
+{
+    fake.calls = 0;
+    fake.failed = false;
+    fake.fault = chance(2) ? FAULT_BEFORE : FAULT_AFTER;
+    fake.fail_at = 1 + rand() % 70;
+    say("  call %d fails%s", fake.fail_at,
+        fake.fault == FAULT_AFTER ? ", after it was done" : "");
+}
+
+/* Whatever it was, the guest runs. */
+void seq_disarm(void)
+{
+    fake.fail_at = 0;
+    if (fake.failed)
+        say("  it was %s", fake.failed_call);
+    assert_int_equal(fake.pauses, 0);
+    assert_true(bed_running());
+}
+
 void seq_all_broken(void)
 {
     if (model_num())
@@ -106,6 +127,7 @@ void seq_all_broken(void)
                  model_name(rand() % model_num()));
     model_reset();
     model_be_lax();
+    seq_life++;
 }
 
 static void seq_begin(void)
@@ -158,11 +180,35 @@ static void deletes_checkpoint(void)
     assert_int_equal(end_checkpoint(name), 0);
 }
 
+/* It is there, or it isn't; what it says is checked by look(). */
+static void checkpoint_meets_a_fault(int i)
+{
+    char name[32];
+    int rc;
+
+    snprintf(name, sizeof(name), "f%d", i);
+    say("checkpoint %s", name);
+    seq_arm();
+    rc = checkpoint(name);
+    seq_disarm();
+    if (rc && !since(name, NULL))
+        model_begin(name);
+    if (model_num() < 2)
+        return;
+    snprintf(name, sizeof(name), "%s", model_name(rand() % model_num()));
+    say("delete checkpoint %s", name);
+    seq_arm();
+    rc = end_checkpoint(name);
+    seq_disarm();
+    if (rc && since(name, NULL))
+        model_end(name);
+}
+
 static void step(int i)
 {
     char name[16];
 
-    switch (rand() % 16) {
+    switch (rand() % 20) {
     case 0: case 1:
         snprintf(name, sizeof(name), "w%d", i);
         say("checkpoint %s", name);
@@ -179,6 +225,9 @@ static void step(int i)
     case 9: case 10: case 11: backup_incremental(); break;
     case 12: case 13: backup_fails(); break;
     case 14: restarts(); break;
+    case 15: backup_meets_a_fault(); break;
+    case 16: checkpoint_meets_a_fault(i); break;
+    case 17: snap_revert(); break;
     default: model_write_some(6);
     }
 }
