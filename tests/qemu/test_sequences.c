@@ -3,9 +3,9 @@
  * Random sequences of writes, checkpoints, snapshots, merges, reverts,
  * backups of all kinds, good and failing, calls that fail, and restarts. After
  * each step: what was written is dirty, at the granularity of 64 KiB, or the
- * checkpoint is said to be broken (model.h); after each backup: what it restores is what the disks held
- * at its instant; at the end: so is each snapshot, and the disks hold what
- * the guest has written.
+ * checkpoint is said to be broken (model.h); after each backup: what it
+ * restores is what the disks held at its instant; at the end: so is each
+ * snapshot, and the disks hold what the guest has written.
  *
  * The first 12 seeds; with LONG all 100; with SEED that one. STEPS: how many.
  */
