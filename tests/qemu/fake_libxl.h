@@ -57,6 +57,7 @@ struct fake {
 
     const char *channel;        /* the guest agent's socket; NULL: none */
     void (*at_transaction)(void);   /* called before QEMU gets one */
+    void (*at_command)(const char *command);    /* ... any */
 };
 
 extern struct fake fake;

@@ -674,6 +674,53 @@ static void test_qemu_dies_in_create(void **state)
     }
 }
 
+/* The guest appends to its file just before QEMU opens that once more. */
+static void append(const char *command)
+{
+    if (strcmp(command, "blockdev-reopen"))
+        return;
+    fake.at_command = NULL;
+    bed_write(0, 40, 3);
+}
+
+/* Of a file node QEMU takes the length once; what lies behind it would read
+ * as zeroes. */
+static void expect_lengths(void)
+{
+    yajl_val v, image;
+    struct stat st;
+    uint64_t size;
+    size_t i;
+
+    assert_int_equal(bed_qmp_reply("query-named-block-nodes", NULL, &v), 0);
+    for (i = 0; i < json_length(json_array(v, "return")); i++) {
+        yajl_val node = json_item(json_array(v, "return"), i);
+
+        image = json_object(node, "image");
+        if (strcmp(json_string(node, "drv"), "file") ||
+            stat(json_string(image, "filename"), &st))
+            continue;
+        assert_true(json_u64(image, "virtual-size", &size));
+        assert_true(size >= (uint64_t)st.st_size);
+    }
+    yajl_tree_free(v);
+}
+
+static void test_appends(void **state)
+{
+    (void)state;
+    make_external(1);
+    fake.at_command = append;
+    assert_int_equal(external("s1", &args), 0);
+    fake.at_command = NULL;
+    expect_lengths();
+    expect_running();
+    write_disks(2);
+    turn_off();
+    expect_disks(2);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -686,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_stored_configuration),
+        cmocka_unit_test(test_appends),
         cmocka_unit_test(test_mixed_kinds),
         cmocka_unit_test(test_base_that_must_stay),
         cmocka_unit_test(test_base_goes_with_the_last),

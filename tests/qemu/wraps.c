@@ -40,6 +40,8 @@ int __wrap_libxlss__qmp_run(struct libxlss__qmp *qmp, const char *command,
         *reply_r = NULL;
     if (fake_fails(command, &after))
         return ERROR_QMP_GENERIC_ERROR;
+    if (fake.at_command)
+        fake.at_command(command);
     if (fake.at_transaction && !strcmp(command, "transaction"))
         fake.at_transaction();
     rc = __real_libxlss__qmp_run(qmp, command, arguments, timeout_ms,

@@ -271,7 +271,9 @@ static int swap_names(struct libxlss__op *op, struct libxlss__qmp *qmp,
     char *file = libxlss__external_node(op, disk, 'f');
     int rc;
 
-    rc = libxlss__qmp_add_file(qmp, file, external(disk).base_path, o);
+    rc = libxlss__file_make_room(op, external(disk).base_path);
+    if (!rc)
+        rc = libxlss__qmp_add_file(qmp, file, external(disk).base_path, o);
     if (!rc)
         rc = libxlss__external_reopen(op, qmp, disk,
                                       disk->writer.node->name, file);

@@ -30,6 +30,8 @@ static int back_in_place(struct libxlss__op *op, struct libxlss__qmp *qmp,
     if (!rc)
         rc = libxlss__file_rename(op, temporary, disk->settled);
     if (!rc)
+        rc = libxlss__file_make_room(op, disk->settled);
+    if (!rc)
         rc = libxlss__qmp_add_file(qmp, file, disk->settled, &o);
     if (!rc)
         rc = libxlss__external_reopen(op, qmp, disk, root->name, file);

@@ -58,6 +58,25 @@ int libxlss__file_link(struct libxlss__op *op, const char *from,
            errno == EOPNOTSUPP ? XLSS(NOT_POSSIBLE) : ERROR_FAIL;
 }
 
+/* More than a guest can write while two commands are sent. */
+#define ROOM (1LL << 30)
+
+int libxlss__file_make_room(struct libxlss__op *op, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    int rc = 0;
+
+    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+        ftruncate(fd, st.st_size + ROOM)) {
+        LOG_ERRNO(op, "cannot make the file %s longer", path);
+        rc = ERROR_FAIL;
+    }
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 int libxlss__file_rename(struct libxlss__op *op, const char *from,
                          const char *to)
 {

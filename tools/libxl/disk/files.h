@@ -79,6 +79,12 @@ void libxlss__name_tidy(struct libxlss__op *op, const char *path,
 /* Links; EEXIST is fine where it is the same file already. */
 int libxlss__file_link(struct libxlss__op *op, const char *from,
                        const char *to);
+/*
+ * Adds a hole at the end, before QEMU opens, a second time, a qcow2 file that
+ * the guest writes to: of a file node it takes the length once, and what the
+ * guest appends by way of the first node would read as zeroes by the second.
+ */
+int libxlss__file_make_room(struct libxlss__op *op, const char *path);
 int libxlss__file_rename(struct libxlss__op *op, const char *from,
                          const char *to);
 /* The same, where `to` may be immutable. */
