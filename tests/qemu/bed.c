@@ -40,7 +40,7 @@ static int run(const char *fmt, ...)
 }
 
 static unsigned int next_raw, next_phy;
-static const char *next_base;
+static const char *next_base, *next_size;
 
 void bed_next_raw(int disk)
 {
@@ -56,6 +56,11 @@ void bed_next_phy(int disk)
 void bed_next_base(const char *folder)
 {
     next_base = folder;
+}
+
+void bed_next_size(const char *size)
+{
+    next_size = size;
 }
 
 void bed_make(int num_disks, bool twin)
@@ -84,9 +89,10 @@ void bed_make(int num_disks, bool twin)
         snprintf(bed.path[i], sizeof(bed.path[i]), "%s/disk,%d a:b.%s",
                  bed.dir, i, bed.format[i]);
         if (run("qemu-img create -q -f %s '%s' %s", bed.format[i],
-                bed.path[i], DISK_SIZE))
+                bed.path[i], next_size ? next_size : DISK_SIZE))
             die("qemu-img create");
     }
+    next_size = NULL;
     libxlss__run_dir = bed.dir;
     libxlss__xen_run_dir = bed.dir;
     libxlss__xen_lib_dir = bed.dir;

@@ -37,6 +37,8 @@ void bed_next_raw(int disk);
 void bed_next_phy(int disk);
 /* The next bed's folder is made there; /tmp otherwise. */
 void bed_next_base(const char *folder);
+/* The next bed's disks are so large, in qemu-img's words; 64M otherwise. */
+void bed_next_size(const char *size);
 void bed_remove(void);
 void bed_start_qemu(void);
 /* As libxl_domain_destroy: SIGHUP, and not waited for. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xenctrl.h>
@@ -151,6 +152,14 @@ int libxl_domain_resume(libxl_ctx *ctx, uint32_t domid, int suspend_cancel,
     DONE;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
 int libxl_domain_pause(libxl_ctx *ctx, uint32_t domid,
                        const libxl_asyncop_how *ao_how)
 {
@@ -158,7 +167,8 @@ int libxl_domain_pause(libxl_ctx *ctx, uint32_t domid,
     (void)domid;
     (void)ao_how;
     FAULTY("domain_pause");
-    fake.pauses++;
+    if (!fake.pauses++)
+        fake.paused_ns = now_ns();
     DONE;
 }
 
@@ -170,8 +180,8 @@ int libxl_domain_unpause(libxl_ctx *ctx, uint32_t domid,
     if (domid != fake.domid)
         return ERROR_DOMAIN_NOTFOUND;
     FAULTY("domain_unpause");
-    if (fake.pauses)
-        fake.pauses--;
+    if (fake.pauses && !--fake.pauses)
+        fake.paused_ns = now_ns() - fake.paused_ns;
     fake.ran = true;
     DONE;
 }

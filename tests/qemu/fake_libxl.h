@@ -34,6 +34,7 @@ struct fake {
     bool pvh;               /* by its configuration; info calls it HVM */
     bool suspended, crashed, hung;
     int pauses;                 /* the hypervisor's count */
+    uint64_t paused_ns;         /* how long the last pause was */
     bool log_dirty;
     bool no_shadow;             /* Xen says that it has no shadow paging */
     bool no_log_dirty;          /* turning it on fails */
