@@ -40,7 +40,7 @@ dist:
 	    -o xen-snapshot-$(PACKAGE_VERSION).tar.gz HEAD
 
 clean:
-	set -e; for d in $(SUBDIRS) tests/unit tests/qemu; do \
+	set -e; for d in $(SUBDIRS) tests/unit tests/qemu tests/bench; do \
 	    if [ -f $$d/Makefile ]; then $(MAKE) -C $$d clean; fi; done
 
 distclean: clean

@@ -137,9 +137,9 @@ void bench_dirty(void)
     bench_bed(1, "1T");
     open_door();
     checkpoint(0);
-    write_some(16, 512, 1ull << 36, "");
-    ask_often(16);
+    write_some(1024, 512, 1ull << 30, "");
+    ask_often(1024);
     write_some(8192, 512, 1ull << 27, "-o 1M");
-    ask_often(8192 + 16);
+    ask_often(8192 + 1024);
     bed_remove();
 }

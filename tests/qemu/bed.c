@@ -176,7 +176,9 @@ static void exec_qemu(void)
         if (bed.phy[i])
             continue;
         add_arg(argv, &n, "-blockdev");
+        /* Discards arrive, as xen-block's do. */
         add_arg(argv, &n, "driver=%s,node-name=%s-%s,file.driver=file,"
+                "discard=unmap,file.discard=unmap,"
                 "file.filename=%s,file.locking=off", bed.format[i],
                 bed.vdev[i], bed.format[i], escaped(bed.path[i]));
         add_arg(argv, &n, "-device");

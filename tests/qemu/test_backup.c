@@ -526,6 +526,24 @@ static void test_incremental_over_raw(void **state)
     unmake();
 }
 
+/* A chunk that is smaller than the target's clusters would be refused. */
+static void test_large_clusters(void **state)
+{
+    (void)state;
+    make(1);
+    writer_start(11);
+    assert_int_equal(run("qemu-img create -q -f qcow2 -o cluster_size=2M "
+                         "'%s' 64M", in_bed("large-xvda")), 0);
+    targets("large", LIBXL_DISK_FORMAT_QCOW2);
+    args.disks[0].reuse = true;
+    assert_int_equal(start(), 0);
+    assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
+    assert_int_equal(finish(), 0);
+    assert_true(is_truth(0, "qcow2", in_bed("large-xvda")));
+    expect_clean();
+    unmake();
+}
+
 static void test_broken_checkpoint(void **state)
 {
     (void)state;
@@ -685,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_a_broken_one_never_was),
         cmocka_unit_test(test_incremental_over_raw),
+        cmocka_unit_test(test_large_clusters),
         cmocka_unit_test(test_broken_checkpoint),
         cmocka_unit_test(test_qemu_dies),
         cmocka_unit_test(test_the_maker_dies),

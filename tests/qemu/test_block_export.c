@@ -152,6 +152,63 @@ static void test_reads_while_the_guest_writes(void **state)
     finish();
 }
 
+/*
+ * A request that begins in what the guest has written since and ends in what
+ * it hasn't, as a job sends it for a target with large clusters: QEMU 7.2 by
+ * itself reads the guest's new data.
+ */
+static void test_reads_across_edges(void **state)
+{
+    char text[512];
+    int mib;
+
+    (void)state;
+    make(1);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    bed_write(0, 3, 99);
+    bed_write(0, 4, 98);
+    assert_int_equal(run("qemu-img create -q -f qcow2 -o cluster_size=2M "
+                         "'%s' 64M", in_bed("large")), 0);
+    snprintf(text, sizeof(text), "{\"driver\":\"qcow2\",\"node-name\":"
+             "\"large\",\"file\":{\"driver\":\"file\",\"filename\":"
+             "\"%s\"}}", in_bed("large"));
+    assert_int_equal(bed_qmp("blockdev-add", text), 0);
+    snprintf(text, sizeof(text), "{\"job-id\":\"test\",\"device\":"
+             "\"xlbs-%s-xvda-v\",\"target\":\"large\",\"sync\":\"full\"}",
+             view.id);
+    assert_int_equal(bed_qmp("blockdev-backup", text), 0);
+    for (mib = 0; mib < 500 && bed_qmp("blockdev-del",
+                                       "{\"node-name\":\"large\"}"); mib++)
+        usleep(20000);
+    for (mib = 0; mib < 8; mib++)
+        assert_int_equal(run("qemu-io -r -f qcow2 -c 'read -q -P %d %dM 1M' "
+                             "'%s' >&2", 10 + mib, mib, in_bed("large")), 0);
+    assert_true(is_truth(0, "qcow2", in_bed("large")));
+    fresh();
+    assert_int_equal(export(), 0);
+    /* Where nothing is a multiple of anything. */
+    assert_int_equal(run("qemu-io -r -f raw -c 'read -q -P 13 -s 517K -l 507K "
+                         "2555K 1201K' '%s' >&2", args.disks[0].uri), 0);
+    finish();
+}
+
+/* The guest takes its blocks away; what was in them stays in the view. */
+static void test_the_guest_discards(void **state)
+{
+    char text[256];
+
+    (void)state;
+    make(1);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    snprintf(text, sizeof(text), "{\"command-line\":\"qemu-io -d dev-xvda "
+             "\\\"discard 2M 2M\\\"\"}");
+    assert_int_equal(bed_qmp("human-monitor-command", text), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_truth(0);
+    finish();
+}
+
 /* The map of the context, as START LENGTH of each dirty part. */
 static void expect_dirty(int disk, const char *text)
 {
@@ -510,6 +567,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_while_the_guest_writes),
+        cmocka_unit_test(test_reads_across_edges),
+        cmocka_unit_test(test_the_guest_discards),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_deaths),
         cmocka_unit_test(test_several),

@@ -4,9 +4,14 @@
 
 #include "backup.h"
 
-/* Few and large: more requests at a time only get in each other's way. */
-#define MAX_WORKERS 4
-#define MAX_CHUNK   (4u << 20)
+/*
+ * Many and small: QEMU allocates a buffer for each request, and what is not
+ * below malloc's threshold for a mapping of its own (128 KiB) is mapped,
+ * zeroed page by page and unmapped each time, which costs more than the copy
+ * (tests/bench, push). A chunk can't be smaller than the target's clusters.
+ */
+#define MAX_WORKERS 8
+#define CHUNK       (64u << 10)
 
 static void read_job(struct libxlss__op *op, yajl_val v, const char *vdev,
                      struct libxlss__backup_job *job)
@@ -52,10 +57,20 @@ int libxlss__backup_jobs(struct libxlss__qmp *qmp, char id[XLSS_VIEW_ID + 1],
     return rc;
 }
 
+static uint64_t chunk_for(struct libxlss__graph *graph, const char *target)
+{
+    const struct libxlss__node *node = libxlss__graph_node(graph, target);
+
+    return node && node->cluster > CHUNK ? node->cluster : CHUNK;
+}
+
 static void add_job(struct libxlss__op *op, yajl_gen g,
+                    struct libxlss__graph *graph,
                     const struct libxlss__view *v, const char *vdev,
                     uint64_t speed)
 {
+    char *target = libxlss__view_node(op, v, vdev, XLSS_TARGET);
+
     yajl_gen_map_open(g);
     json_put_string(g, "type", "blockdev-backup");
     json_put_key(g, "data");
@@ -64,8 +79,7 @@ static void add_job(struct libxlss__op *op, yajl_gen g,
                                                  v->id, vdev));
     json_put_string(g, "device", libxlss__view_node(op, v, vdev,
                                                     XLSS_ACCESS));
-    json_put_string(g, "target", libxlss__view_node(op, v, vdev,
-                                                    XLSS_TARGET));
+    json_put_string(g, "target", target);
     json_put_string(g, "sync", v->since ? "bitmap" : "full");
     if (v->since) {
         json_put_string(g, "bitmap", XLSS_CHANGES);
@@ -78,7 +92,7 @@ static void add_job(struct libxlss__op *op, yajl_gen g,
     json_put_key(g, "x-perf");
     yajl_gen_map_open(g);
     json_put_u64(g, "max-workers", MAX_WORKERS);
-    json_put_u64(g, "max-chunk", MAX_CHUNK);
+    json_put_u64(g, "max-chunk", chunk_for(graph, target));
     yajl_gen_map_close(g);
     yajl_gen_map_close(g);
     yajl_gen_map_close(g);
@@ -87,11 +101,15 @@ static void add_job(struct libxlss__op *op, yajl_gen g,
 int libxlss__backup_jobs_start(struct libxlss__qmp *qmp,
                                const struct libxlss__view *v, uint64_t speed)
 {
-    yajl_gen g = yajl_gen_alloc(NULL);
+    struct libxlss__graph graph;
     const unsigned char *text;
     size_t len;
-    int i, rc;
+    yajl_gen g;
+    int i, rc = libxlss__graph_read(qmp, &graph);
 
+    if (rc)
+        return rc;
+    g = yajl_gen_alloc(NULL);
     yajl_gen_map_open(g);
     json_put_key(g, "properties");
     yajl_gen_map_open(g);
@@ -100,7 +118,7 @@ int libxlss__backup_jobs_start(struct libxlss__qmp *qmp,
     json_put_key(g, "actions");
     yajl_gen_array_open(g);
     for (i = 0; i < v->num_disks; i++)
-        add_job(qmp->op, g, v, v->disks[i].vdev, speed);
+        add_job(qmp->op, g, &graph, v, v->disks[i].vdev, speed);
     yajl_gen_array_close(g);
     yajl_gen_map_close(g);
     yajl_gen_get_buf(g, &text, &len);

@@ -17,6 +17,9 @@
  *       |
  *     the disk's own node
  *
+ * Before QEMU 8 there are two nodes more, which keep readers' requests apart
+ * (../qmp/view.c): V is raw, over G (blkdebug) over A, the snapshot-access.
+ *
  * Nothing is remembered outside of QEMU: node names are xlbs-ID-VDEV-ROLE,
  * with 8 digits of ID for each view, and what else a later process has to
  * know is in the names of empty bitmaps of V, which begin with a word and
@@ -34,10 +37,15 @@
 
 #define XLSS_VIEW      "xlbs-"
 #define XLSS_VIEW_ID   8        /* characters */
+/* What a filter copies at least, as QEMU has it for scratch files and their
+ * clusters; and at most what a reader gets at once, where edges are wrong. */
+#define XLSS_GRANULE   65536
 
 /* Roles of nodes. */
 #define XLSS_FILTER  'c'
 #define XLSS_ACCESS  'v'
+#define XLSS_ORIGINAL 'a'       /* these two: below V, on QEMU 7.2 */
+#define XLSS_GRANULES 'g'
 #define XLSS_SCRATCH 's'
 #define XLSS_SCRATCH_FILE 'f'
 #define XLSS_TARGET  't'

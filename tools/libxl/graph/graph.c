@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../backup/view.h"
 #include "graph.h"
 
 static char *dup_member(struct libxlss__op *op, yajl_val v, const char *key)
@@ -90,6 +91,8 @@ static void parse_node(struct libxlss__op *op, yajl_val v,
     node->encrypted = json_bool(v, "encrypted", false);
     if (!json_u64(image, "virtual-size", &node->size))
         node->size = 0;
+    if (!json_u64(image, "cluster-size", &node->cluster))
+        node->cluster = 0;
     node->snapshots = names(op, json_array(image, "snapshots"), "name",
                             &node->num_snapshots);
     parse_bitmaps(op, json_array(v, "dirty-bitmaps"), node);
@@ -119,8 +122,13 @@ bool libxlss__node_has_snapshot(const struct libxlss__node *node,
 
 bool libxlss__node_is_view(const struct libxlss__node *node)
 {
+    char id[XLSS_VIEW_ID + 1], vdev[32], role;
+
     return !strcmp(node->driver, "copy-before-write") ||
-           !strcmp(node->driver, "snapshot-access");
+           !strcmp(node->driver, "snapshot-access") ||
+           /* Raw, on QEMU 7.2, and with the image's own name perhaps. */
+           (libxlss__view_parse(node->name, id, vdev, &role) &&
+            (role == XLSS_ACCESS || role == XLSS_GRANULES));
 }
 
 static bool is_file(const struct libxlss__node *node, const char *path)

@@ -17,6 +17,7 @@ struct libxlss__node {
     bool read_only;
     bool encrypted;
     uint64_t size;              /* virtual, bytes */
+    uint64_t cluster;           /* bytes; 0: it has none */
     char **snapshots;
     int num_snapshots;
     char **bitmaps;             /* their names */

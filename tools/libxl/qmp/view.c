@@ -62,7 +62,21 @@ int libxlss__qmp_add_scratch(struct libxlss__qmp *qmp, const char *node,
     return run(qmp, "blockdev-add", g);
 }
 
-/* discard: else the guest's would be lost while the filter is there. */
+/*
+ * Before version 8, where a request begins in what the filter has copied and
+ * ends in what it hasn't, QEMU takes the whole to be as the guest's disk has
+ * it now: reads then give new data, and the map may call zero what isn't
+ * (hbitmap_status() of 7.2). So no reader's request may go over an edge.
+ */
+static bool edges_are_wrong(const struct libxlss__qmp *qmp)
+{
+    return qmp->version < 800;
+}
+
+/*
+ * discard: else the guest's would be lost while the filter is there. Where
+ * edges are wrong they are: what has had data must not be called zero.
+ */
 int libxlss__qmp_add_filter(struct libxlss__qmp *qmp, const char *node,
                             const char *disk, const char *scratch)
 {
@@ -72,16 +86,52 @@ int libxlss__qmp_add_filter(struct libxlss__qmp *qmp, const char *node,
     json_put_string(g, "target", scratch);
     json_put_string(g, "on-cbw-error", "break-snapshot");
     json_put_u64(g, "cbw-timeout", CBW_TIMEOUT_S);
-    json_put_string(g, "discard", "unmap");
+    json_put_string(g, "discard", edges_are_wrong(qmp) ? "ignore" : "unmap");
     return run(qmp, "blockdev-add", g);
+}
+
+static void put_access(yajl_gen g, const char *filter)
+{
+    json_put_string(g, "driver", "snapshot-access");
+    json_put_string(g, "file", filter);
+}
+
+/* Reads whole granules only, one at a time: no edge is within one. The node
+ * above it hides that from readers, who may read what they like. */
+static void put_granules(struct libxlss__op *op, yajl_gen g,
+                         const char *node, const char *filter)
+{
+    size_t len = strlen(node) - 1;
+
+    json_put_string(g, "driver", "raw");
+    json_put_key(g, "file");
+    yajl_gen_map_open(g);
+    json_put_string(g, "driver", "blkdebug");
+    json_put_string(g, "node-name", libxlss__printf(op, "%.*s%c", (int)len,
+                                                    node, XLSS_GRANULES));
+    json_put_u64(g, "align", XLSS_GRANULE);
+    json_put_u64(g, "max-transfer", XLSS_GRANULE);
+    json_put_key(g, "image");
+    yajl_gen_map_open(g);
+    json_put_string(g, "node-name", libxlss__printf(op, "%.*s%c", (int)len,
+                                                    node, XLSS_ORIGINAL));
+    put_access(g, filter);
+    yajl_gen_map_close(g);
+    yajl_gen_map_close(g);
 }
 
 int libxlss__qmp_add_access(struct libxlss__qmp *qmp, const char *node,
                             const char *filter)
 {
-    yajl_gen g = begin("snapshot-access", node);
+    yajl_gen g = yajl_gen_alloc(NULL);
 
-    json_put_string(g, "file", filter);
+    yajl_gen_map_open(g);
+    json_put_string(g, "node-name", node);
+    json_put_bool(g, "read-only", true);
+    if (edges_are_wrong(qmp))
+        put_granules(qmp->op, g, node, filter);
+    else
+        put_access(g, filter);
     return run(qmp, "blockdev-add", g);
 }
 
