@@ -321,6 +321,91 @@ static void test_quiesced(void **state)
     remove_bed();
 }
 
+static int checkpoint(const char *name, bool allow, bool *quiesced_r)
+{
+    libxl_domain_checkpoint_args c;
+    int rc;
+
+    libxl_domain_checkpoint_args_init(&c);
+    c.name = strdup(name);
+    libxl_defbool_set(&c.quiesce, true);
+    if (allow)
+        libxl_defbool_set(&c.allow_unquiesced, true);
+    frozen_then = paused_then = false;
+    rc = libxl_domain_checkpoint_create(ctx, fake.domid, &c, &how, NULL);
+    *quiesced_r = !libxl_defbool_is_default(c.quiesced) &&
+                  libxl_defbool_val(c.quiesced);
+    libxl_domain_checkpoint_args_dispose(&c);
+    return rc;
+}
+
+/* The last one's name, or NULL. */
+static const char *last_checkpoint(void)
+{
+    static char name[64];
+    libxl_disk_checkpoint_list list;
+    bool any;
+
+    libxl_disk_checkpoint_list_init(&list);
+    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
+                                                  &how), 0);
+    any = list.num_checkpoints > 0;
+    if (any) {
+        const libxl_disk_checkpoint *c =
+            &list.checkpoints[list.num_checkpoints - 1];
+
+        assert_true(c->recording);
+        snprintf(name, sizeof(name), "%s", c->name);
+    }
+    libxl_disk_checkpoint_list_dispose(&list);
+    return any ? name : NULL;
+}
+
+static void test_checkpoint(void **state)
+{
+    bool quiesced;
+
+    (void)state;
+    make_bed(2, false, false);
+    assert_int_equal(checkpoint("c1", false, &quiesced), 0);
+    assert_true(quiesced && frozen_then && paused_then);
+    expect_running();
+    assert_int_equal(fake_agent->freezes, 1);
+    assert_int_equal(fake_agent->thaws, 1);
+    assert_string_equal(last_checkpoint(), "c1");
+    /* It thaws before its time: the checkpoint never was. */
+    fake_agent->thaws_itself = true;
+    assert_int_equal(checkpoint("c2", false, &quiesced), XLSS(NOT_QUIESCED));
+    expect_said("were thawed");
+    expect_running();
+    assert_string_equal(last_checkpoint(), "c1");
+    assert_int_equal(checkpoint("c2", true, &quiesced), 0);
+    expect_said("the checkpoint is not quiesced");
+    assert_false(quiesced);
+    assert_string_equal(last_checkpoint(), "c2");
+    remove_bed();
+}
+
+static void test_checkpoint_without_agent(void **state)
+{
+    bool quiesced;
+
+    (void)state;
+    make_bed(1, false, false);
+    fake_agent->sync = (struct fake_agent_rule){ AGENT_SILENT, 1000 };
+    assert_int_equal(checkpoint("c1", false, &quiesced), XLSS(NOT_QUIESCED));
+    expect_said("does not answer");
+    expect_running();
+    assert_null(last_checkpoint());
+    assert_int_equal(checkpoint("c1", true, &quiesced), 0);
+    assert_false(quiesced);
+    expect_running();
+    fake.channel = NULL;
+    assert_int_equal(checkpoint("c2", false, &quiesced), XLSS(NOT_POSSIBLE));
+    assert_string_equal(last_checkpoint(), "c1");
+    remove_bed();
+}
+
 static void test_not_with_memory(void **state)
 {
     char path[128];
@@ -564,6 +649,8 @@ int main(void)
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_domain_is_off),
         cmocka_unit_test(test_quiesced),
+        cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_checkpoint_without_agent),
         cmocka_unit_test(test_not_with_memory),
         cmocka_unit_test(test_no_channel),
         cmocka_unit_test(test_silent),

@@ -69,6 +69,10 @@ int libxl_domain_checkpoint_create(libxl_ctx *ctx, uint32_t domid,
     world()->list[n].seq = args->sequence + 1;
     args->sequence++;
     world()->num++;
+    /* This guest can be frozen only by who insists on it. */
+    libxl_defbool_set(&args->quiesced,
+                      !libxl_defbool_is_default(args->quiesce) &&
+                      libxl_defbool_is_default(args->allow_unquiesced));
     return leave();
 }
 

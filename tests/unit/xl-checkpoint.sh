@@ -30,6 +30,16 @@ expect 0 '^Checkpoint monday made' checkpoint-create -n monday web1
 expect 4 'already' checkpoint-create -n monday web1
 expect 2 "checkpoint's name" checkpoint-create -n 'a b' web1
 expect 3 'nosuch' checkpoint-list nosuch
+expect 0 '^Checkpoint frozen made' checkpoint-create --quiesce -n frozen web1
+expect 0 'Quiesced: *yes' checkpoint-info web1 frozen
+expect 8 '^Checkpoint thawed made' checkpoint-create --quiesce \
+    --allow-unquiesced -n thawed web1
+expect 8 '"name": "json"' checkpoint-create --quiesce --json \
+    --allow-unquiesced -n json web1
+expect 0 'frozen' checkpoint-list --tree web1
+for c in frozen thawed json; do
+    expect 0 'deleted' checkpoint-delete web1 $c
+done
 # Its bitmap is gone with that process.
 expect 0 'monday .* broken' checkpoint-list web1
 expect 0 'broken: its bitmap is not there' checkpoint-info web1 monday
@@ -37,6 +47,11 @@ expect 6 'is not there any more' checkpoint-dirty web1
 export FAKE_CHECKPOINTS='monday tuesday'
 expect 0 '^monday .* good .* xvda,xvdb' checkpoint-list web1
 expect 0 '^monday$' checkpoint-list --name web1
+expect 0 '^monday \*$' checkpoint-list --tree web1
+expect 2 'exclude' checkpoint-list --tree --name web1
+expect 2 'exclude' checkpoint-list --tree --json web1
+expect 0 'Quiesced: *no' checkpoint-info web1 monday
+expect 2 'needs --quiesce' checkpoint-create --allow-unquiesced web1
 expect 0 '"state": "good"' checkpoint-list --json web1
 expect 0 'Parent: *-$' checkpoint-info web1 monday
 expect 0 '<domaincheckpoint>' checkpoint-info --xml web1 monday

@@ -75,10 +75,87 @@ static void report_disks(struct libxlss__op *op,
     args->num_disks = num;
 }
 
+static bool wanted(libxl_defbool b)
+{
+    return !libxl_defbool_is_default(b) && libxl_defbool_val(b);
+}
+
+/* Without the agent: not at all, or by the caller's leave. */
+static int unquiesced(struct libxlss__op *op,
+                      const libxl_domain_checkpoint_args *args, int rc,
+                      const char *why)
+{
+    if (!wanted(args->allow_unquiesced)) {
+        LOG_ERROR(op, "the domain can't be quiesced: %s", why);
+        return rc;
+    }
+    LOG_WARN(op, "the checkpoint is not quiesced: %s", why);
+    return 0;
+}
+
+static int freeze(struct libxlss__op *op,
+                  const libxl_domain_checkpoint_args *args)
+{
+    const char *why;
+    int rc;
+
+    if (!wanted(args->quiesce))
+        return 0;
+    rc = libxlss__agent_freeze(op, &why);
+    if (rc == XLSS(NOT_QUIESCED) || rc == XLSS(NOT_POSSIBLE))
+        return unquiesced(op, args, rc, why);
+    return rc;
+}
+
+/* It was begun a moment ago: its predecessor records again. */
+static int undo(struct libxlss__op *op,
+                const libxl_domain_checkpoint_args *args)
+{
+    struct libxlss__checkpoints *c;
+    struct libxlss__transaction t;
+    struct libxlss__qmp qmp;
+    int i, rc, rc2;
+
+    op->undoing = op->committed = true;
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__checkpoints_of_disks(&qmp, &c);
+    libxlss__transaction_begin(&t);
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        struct libxlss__checkpoint *cp = !op->disks[i].driver ? NULL
+            : libxlss__checkpoint_find(&c[i], args->name);
+
+        if (cp && cp->seq == args->sequence)
+            rc = libxlss__checkpoint_end(op, &t, &c[i], cp);
+    }
+    if (rc)
+        t.actions = 0;
+    rc2 = libxlss__transaction_run(&qmp, &t);
+    libxlss__qmp_close(&qmp);
+    return rc ? rc : rc2;
+}
+
+/* The guest runs again: was it frozen all the time? */
+static int still_quiesced(struct libxlss__op *op,
+                          libxl_domain_checkpoint_args *args, bool frozen)
+{
+    int rc;
+
+    libxl_defbool_set(&args->quiesced, op->quiesced);
+    if (!frozen || op->quiesced)
+        return 0;
+    rc = unquiesced(op, args, XLSS(NOT_QUIESCED), "its filesystems were "
+                    "thawed, by itself or by somebody else, before the "
+                    "checkpoint was made");
+    return rc && undo(op, args) ? XLSS(NEEDS_REPAIR) : rc;
+}
+
 static int create(struct libxlss__op *op, const struct request *r)
 {
     libxl_domain_checkpoint_args *args = r->args;
     struct libxlss__window w;
+    bool frozen;
     int rc, rc2;
 
     if (!libxlss__checkpoint_name_ok(args->name)) {
@@ -92,6 +169,9 @@ static int create(struct libxlss__op *op, const struct request *r)
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
     if (!rc)
+        rc = freeze(op, args);
+    frozen = op->quiesced;
+    if (!rc)
         rc = libxlss__pause(op);
     if (!rc)
         rc = libxlss__window_open(op, &w);
@@ -102,9 +182,12 @@ static int create(struct libxlss__op *op, const struct request *r)
             rc = rc2;
     }
     rc2 = libxlss__release(op);
+    rc = rc ? rc : rc2;
+    if (!rc)
+        rc = still_quiesced(op, args, frozen);
     if (!rc)
         report_disks(op, args);
-    return rc ? rc : rc2;
+    return rc;
 }
 
 /* On one disk; `which` may be gone there, or never have been. */

@@ -631,7 +631,9 @@ const char *libxl_snapshot_strerror(int rc);
  * _create starts one on several disks, all at one instant, for which the
  * guest is paused. The checkpoint before it ends, and records no more: a
  * guest's write costs one bitmap, however many checkpoints there are.
+ * args->quiesce and allow_unquiesced: as in libxl_domain_snapshot_create.
  * NOT_POSSIBLE: a disk that is not QEMU's (blkback), a bad name. EXISTS.
+ * NOT_QUIESCED: the guest's agent does not answer; there is no checkpoint.
  * IMAGE_OPEN_TWICE: an HVM guest has not unplugged its emulated disk.
  */
 int libxl_domain_checkpoint_create(libxl_ctx *ctx, uint32_t domid,

@@ -235,9 +235,15 @@ static int take(xlu_snapshot_catalogue *cat, struct view *v,
     args.name = xluss__strdup(c->name);
     args.sequence = highest(&v->list);
     set_disks(in->vdevs, &args.disks, &args.num_disks);
+    if (in->quiesce)
+        libxl_defbool_set(&args.quiesce, true);
+    if (in->allow_unquiesced)
+        libxl_defbool_set(&args.allow_unquiesced, true);
     rc = libxl_domain_checkpoint_create(cat->ctx, cat->dom.domid, &args,
                                         how ? how : &plain, NULL);
     c->sequence = args.sequence;
+    c->quiesced = !libxl_defbool_is_default(args.quiesced) &&
+                  libxl_defbool_val(args.quiesced);
     libxl_domain_checkpoint_args_dispose(&args);
     return rc;
 }

@@ -44,6 +44,7 @@ typedef struct {
     const char *name;           /* NULL: the time, 20261120T153045Z */
     const char *description;    /* may be NULL */
     const char *const *vdevs;   /* ends with NULL; NULL: every writable disk */
+    bool quiesce, allow_unquiesced;     /* libxl_domain_checkpoint_args */
 } xlu_checkpoint_create_args;
 
 /* out: initialised; may be NULL. */

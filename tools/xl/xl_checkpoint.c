@@ -123,6 +123,24 @@ static void print_table(const xlu_checkpoint_list *list)
     print_cells(cells, rows, columns);
 }
 
+/* One after the other; but what a tree of snapshots looks like is known. */
+static void print_tree(const xlu_checkpoint_list *list)
+{
+    int i, n = list->num_checkpoints;
+    xlu_snapshot *all = xl_alloc(n + 1, sizeof(*all));
+    const xlu_snapshot **entries = xl_alloc(n + 1, sizeof(*entries));
+
+    for (i = 0; i < n; i++) {
+        all[i].name = list->checkpoints[i].name;
+        all[i].parent = list->checkpoints[i].parent;
+        all[i].current = list->checkpoints[i].current;
+        entries[i] = &all[i];
+    }
+    xl_print_tree(stdout, entries, n, xl_locale_is_utf8());
+    free(entries);
+    free(all);
+}
+
 static void field(const char *name, char *value)
 {
     printf("%-12s %s\n", name, value && *value ? value : "-");
@@ -139,6 +157,7 @@ static void print_info(const xlu_checkpoint *c)
     field("Current:", xl_strdup(c->current ? "yes" : "no"));
     field("Time:", xl_time(c->creation_time));
     field("State:", xl_strdup(state_word(c)));
+    field("Quiesced:", xl_strdup(c->quiesced ? "yes" : "no"));
     field("Written:", dirty_text(c));
     for (i = 0; i < c->num_disks; i++) {
         const xlu_checkpoint_disk *d = &c->disks[i];
@@ -201,6 +220,8 @@ static int list(struct xl_session *s, const struct xl_checkpoint_options *o)
         status = xl_session_failed(rc, "checkpoints of", s->dom.name);
     else if (o->json)
         status = print_list_json(s->ctx, &found);
+    else if (o->tree)
+        print_tree(&found);
     else if (!o->names)
         print_table(&found);
     for (i = 0; !rc && o->names && i < found.num_checkpoints; i++)
@@ -237,6 +258,7 @@ static int create(struct xl_session *s, const struct xl_checkpoint_options *o)
     const xlu_checkpoint_create_args args = {
         .name = o->name, .description = o->description,
         .vdevs = (const char *const *)o->vdevs,
+        .quiesce = o->quiesce, .allow_unquiesced = o->allow_unquiesced,
     };
     xlu_checkpoint c;
     int rc, status;
@@ -248,6 +270,9 @@ static int create(struct xl_session *s, const struct xl_checkpoint_options *o)
         status = print_json(xlu_checkpoint_to_json(s->ctx, &c));
     else if (!rc)
         printf("Checkpoint %s made.\n", c.name);
+    /* Less than was asked; a message has said why. */
+    if (!rc && !status && o->quiesce && !c.quiesced)
+        status = XL_EXIT_LESS;
     xlu_checkpoint_dispose(&c);
     return status;
 }

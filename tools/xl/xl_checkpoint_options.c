@@ -9,7 +9,8 @@
 
 enum {
     OPT_NAME = XL_OPT_OWN, OPT_DESCRIPTION, OPT_DISK, OPT_WAIT, OPT_JSON,
-    OPT_XML, OPT_NAMES, OPT_SINCE, OPT_UNTIL, OPT_EXTENTS,
+    OPT_XML, OPT_NAMES, OPT_SINCE, OPT_UNTIL, OPT_EXTENTS, OPT_TREE,
+    OPT_QUIESCE, OPT_ALLOW_UNQUIESCED,
 };
 
 #define WAIT_OPTION { OPT_WAIT, 0, "wait", NULL, \
@@ -22,12 +23,17 @@ const struct xl_option xl_checkpoint_create_table[] = {
       "a text to keep with the checkpoint" },
     { OPT_DISK, 0, "disk", "VDEV",
       "this disk only; repeatable" },
+    { OPT_QUIESCE, 0, "quiesce", NULL,
+      "the guest agent freezes the filesystems" },
+    { OPT_ALLOW_UNQUIESCED, 0, "allow-unquiesced", NULL,
+      "with --quiesce: make it even so (status 8)" },
     WAIT_OPTION,
     { OPT_JSON, 0, "json", NULL, "print the checkpoint as JSON" },
     { 0 },
 };
 
 const struct xl_option xl_checkpoint_list_table[] = {
+    { OPT_TREE, 0, "tree", NULL, "print names as a tree" },
     { OPT_JSON, 0, "json", NULL, "print the checkpoints as a JSON array" },
     { OPT_NAMES, 0, "name", NULL, "print names only, one in a line" },
     { 0 },
@@ -92,6 +98,9 @@ static int set(void *user, int id, const char *value,
     case OPT_SINCE:       o->since = value; break;
     case OPT_UNTIL:       o->until = value; break;
     case OPT_EXTENTS:     o->extents = true; break;
+    case OPT_TREE:        o->tree = true; break;
+    case OPT_QUIESCE:     o->quiesce = true; break;
+    case OPT_ALLOW_UNQUIESCED: o->allow_unquiesced = true; break;
     }
     return 0;
 }
@@ -103,6 +112,26 @@ static int exclude(struct xl_problem *problem, bool a, bool b,
         return 0;
     return xl_problem_set(problem, XL_EXIT_USAGE,
                           "--json and --%s exclude each other", name);
+}
+
+static int check(const struct xl_checkpoint_options *o,
+                 struct xl_problem *problem)
+{
+    int status = exclude(problem, o->json, o->xml, "xml");
+
+    if (!status)
+        status = exclude(problem, o->json, o->names, "name");
+    if (!status)
+        status = exclude(problem, o->json, o->extents, "extents");
+    if (!status)
+        status = exclude(problem, o->json, o->tree, "tree");
+    if (!status && o->tree && o->names)
+        status = xl_problem_set(problem, XL_EXIT_USAGE, "--tree and --name "
+                                "exclude each other");
+    if (!status && o->allow_unquiesced && !o->quiesce)
+        status = xl_problem_set(problem, XL_EXIT_USAGE,
+                                "--allow-unquiesced needs --quiesce");
+    return status;
 }
 
 static const struct {
@@ -141,11 +170,7 @@ int xl_checkpoint_parse(int argc, char **argv,
     if (grammar.operands == xl_operands_file)
         out->file = operands[1];
     if (!status && !*help)
-        status = exclude(problem, out->json, out->xml, "xml");
-    if (!status && !*help)
-        status = exclude(problem, out->json, out->names, "name");
-    if (!status && !*help)
-        status = exclude(problem, out->json, out->extents, "extents");
+        status = check(out, problem);
     if (status)
         xl_checkpoint_options_free(out);
     return status;

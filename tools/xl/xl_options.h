@@ -161,7 +161,8 @@ struct xl_checkpoint_options {
     const char *description, *since, *until;
     const char **vdevs;         /* NULL-terminated; NULL: all */
     int num_vdevs;
-    bool wait, json, xml, names, extents;
+    bool wait, json, xml, names, extents, tree;
+    bool quiesce, allow_unquiesced;
 };
 
 extern const struct xl_option xl_checkpoint_create_table[],
