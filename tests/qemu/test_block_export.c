@@ -192,6 +192,27 @@ static void test_reads_across_edges(void **state)
     finish();
 }
 
+/* A disk that doesn't end where a granule does. */
+static void test_odd_size(void **state)
+{
+    (void)state;
+    bed_next_size("67141632");          /* 64 MiB, 32 KiB and a sector */
+    make(1);
+    assert_int_equal(bed_qmp("human-monitor-command", "{\"command-line\":"
+                             "\"qemu-io -d dev-xvda \\\"write -q -P 77 "
+                             "67076096 65536\\\"\"}"), 0);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    assert_int_equal(bed_qmp("human-monitor-command", "{\"command-line\":"
+                             "\"qemu-io -d dev-xvda \\\"write -q -P 78 "
+                             "67108864 32768\\\"\"}"), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_truth(0);
+    assert_int_equal(run("qemu-io -r -f raw -c 'read -q -P 77 67108352 33280' "
+                         "'%s' >&2", args.disks[0].uri), 0);
+    finish();
+}
+
 /* The guest takes its blocks away; what was in them stays in the view. */
 static void test_the_guest_discards(void **state)
 {
@@ -568,6 +589,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_while_the_guest_writes),
         cmocka_unit_test(test_reads_across_edges),
+        cmocka_unit_test(test_odd_size),
         cmocka_unit_test(test_the_guest_discards),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_deaths),
