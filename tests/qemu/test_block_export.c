@@ -363,6 +363,23 @@ static void test_several(void **state)
     finish();
 }
 
+/* Asked, a view tells whether it is whole; the answer leaves nothing. */
+static bool is_broken(void)
+{
+    libxl_block_snapshot v;
+    bool broken;
+
+    libxl_block_snapshot_init(&v);
+    v.id = strdup(view.id);
+    assert_int_equal(libxl_domain_block_snapshot_verify(ctx, fake.domid, &v,
+                                                        &how), 0);
+    assert_true(v.complete);
+    assert_int_equal(v.num_disks, view.num_disks);
+    broken = v.disks[0].broken;
+    libxl_block_snapshot_dispose(&v);
+    return broken;
+}
+
 static void test_scratch_full(void **state)
 {
     int mib;
@@ -377,8 +394,11 @@ static void test_scratch_full(void **state)
     fresh();
     assert_int_equal(export(), 0);
     expect_truth(0);
+    assert_false(is_broken());
+    assert_int_equal(num_exports(), 1);
     for (mib = 0; mib < 8; mib++)
         bed_write(0, mib, 200);
+    assert_true(is_broken());
     assert_int_not_equal(copy(0), 0);
     assert_int_equal(stop(), 0);
     assert_int_equal(drop(), 0);
@@ -506,6 +526,47 @@ static void test_refusals(void **state)
     unmake();
 }
 
+/* The caller's own numbers, so that it can write down what it will make. */
+static void test_own_ids(void **state)
+{
+    libxl_block_snapshot other;
+
+    (void)state;
+    make(1);
+    libxl_block_snapshot_dispose(&view);
+    libxl_block_snapshot_init(&view);
+    view.id = strdup("no number");
+    assert_int_equal(libxl_domain_block_snapshot_create(ctx, fake.domid,
+                         &view, &how, NULL), ERROR_INVAL);
+    free(view.id);
+    view.id = strdup("0123abcd");
+    assert_int_equal(libxl_domain_block_snapshot_create(ctx, fake.domid,
+                         &view, &how, NULL), 0);
+    assert_string_equal(view.id, "0123abcd");
+    libxl_block_snapshot_init(&other);
+    other.id = strdup("0123abcd");
+    assert_int_equal(libxl_domain_block_snapshot_create(ctx, fake.domid,
+                         &other, &how, NULL), XLSS(EXISTS));
+    libxl_block_snapshot_dispose(&other);
+    assert_false(is_broken());
+    fresh();
+    args.id = strdup("../../xx");
+    assert_int_equal(export(), ERROR_INVAL);
+    fresh();
+    args.id = strdup("4567cdef");
+    assert_int_equal(export(), 0);
+    assert_string_equal(args.id, "4567cdef");
+    expect_truth(0);
+    fresh();
+    args.id = strdup("4567cdef");
+    assert_int_equal(export(), XLSS(EXISTS));
+    assert_int_equal(num_exports(), 1);
+    assert_false(is_broken());
+    finish();
+    libxl_block_snapshot_dispose(&view);
+    libxl_block_snapshot_init(&view);
+}
+
 static void every_fault(enum fault fault)
 {
     int n, rc;
@@ -595,6 +656,7 @@ int main(void)
         cmocka_unit_test(test_deaths),
         cmocka_unit_test(test_several),
         cmocka_unit_test(test_scratch_full),
+        cmocka_unit_test(test_own_ids),
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_qemu_dies),
         cmocka_unit_test(test_refusals),

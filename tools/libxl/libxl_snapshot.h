@@ -84,6 +84,16 @@
 #endif
 
 /*
+ * LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT_VERIFY
+ *
+ * libxl_domain_block_snapshot_verify exists, and the id of a block snapshot
+ * and of an export can be the caller's.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT_VERIFY
+#define LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT_VERIFY 1
+#endif
+
+/*
  * LIBXL_HAVE_DOMAIN_BLOCK_EXPORT
  *
  * libxl_domain_block_export_start, _stop and _list exist.
@@ -462,13 +472,15 @@ int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
  * libxl_domain_snapshot_create. args->checkpoint begins in the same instant,
  * on the same disks. With args->since, what was written since that checkpoint
  * is kept with the view, for an incremental backup. args comes back filled.
+ * args->id may be the caller's own, who can then write down what he is about
+ * to make: _delete of it is right whatever came of it.
  *
  * The guest stands still for some milliseconds. All disks or none. As long as
  * a disk has a view, snapshots, merges and another view of it say BUSY, and
  * so does a revert.
  *
- * ERROR_NOTFOUND (vdev), ERROR_INVAL, EXISTS (the checkpoint), NOT_POSSIBLE
- * (blkback, driver domains), IMAGE_OPEN_TWICE, BITMAP_BROKEN (`since` isn't
+ * ERROR_NOTFOUND (vdev), ERROR_INVAL, EXISTS (the checkpoint, the id),
+ * NOT_POSSIBLE (blkback, driver domains), IMAGE_OPEN_TWICE, BITMAP_BROKEN (`since` isn't
  * there or can't be trusted: only a full backup is possible),
  * NO_QEMU, NO_SPACE, BUSY, NOT_QUIESCED, QEMU_DIED, NEEDS_REPAIR (call
  * _delete).
@@ -494,6 +506,16 @@ int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
                                        const libxl_snapshot_how *how,
                                        const libxl_asyncop_how *ao_how)
                                        LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Is the view which->id whole, or has a scratch file that was full broken it?
+ * One sector of each disk is read. *which comes back filled, but for what
+ * only its maker knows, with disks[].broken. BUSY while another operation or
+ * a block job runs; ERROR_NOTFOUND, without a word: none such. NO_QEMU.
+ */
+int libxl_domain_block_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
+                                       libxl_block_snapshot *which,
+                                       const libxl_snapshot_how *how);
 
 /*
  * The views that the domain's QEMU has; none if it is off. BUSY while a

@@ -66,16 +66,24 @@ static int choose_id(struct libxlss__op *op, libxl_block_export *e)
     char id[XLSS_VIEW_ID + 1];
     uint32_t bits;
 
-    if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
-        LOG_ERRNO(op, "the kernel gives no random number");
-        return ERROR_FAIL;
+    if (!e->id) {
+        if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
+            LOG_ERRNO(op, "the kernel gives no random number");
+            return ERROR_FAIL;
+        }
+        snprintf(id, sizeof(id), "%08x", bits);
+        libxlss__replace(&e->id, id);
+    } else if (!libxlss__view_id_ok(e->id)) {
+        LOG_ERROR(op, "%s is no export's id", e->id);
+        return ERROR_INVAL;
+    } else if (libxlss__export_exists(op, op->uuid, e->id)) {
+        LOG_ERROR(op, "there is an export %s already", e->id);
+        return XLSS(EXISTS);
     }
-    snprintf(id, sizeof(id), "%08x", bits);
-    libxlss__replace(&e->id, id);
     if (e->host && !e->port)
         e->port = NBD_PORT;
     if (!e->host && !e->socket)
-        libxlss__replace(&e->socket, libxlss__export_path(op, id, ".sock"));
+        libxlss__replace(&e->socket, libxlss__export_path(op, e->id, ".sock"));
     return 0;
 }
 

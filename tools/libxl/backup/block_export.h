@@ -28,6 +28,8 @@ char *libxlss__export_sidecar(struct libxlss__op *op, const char *id,
                               const char *vdev);
 int libxlss__export_write(struct libxlss__op *op, const char *uuid,
                           const libxl_block_export *e);
+bool libxlss__export_exists(struct libxlss__op *op, const char *uuid,
+                            const char *id);
 /* All of the domain (uuid empty: of every domain); malloc'ed, with pid and
  * running as they are. */
 int libxlss__export_read_all(struct libxlss__op *op, const char *uuid,

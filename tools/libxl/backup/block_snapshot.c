@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* libxl_domain_block_snapshot_create, _delete and _list. */
+/* libxl_domain_block_snapshot_create, _delete, _verify and _list. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,6 +79,32 @@ static void report_disks(libxl_block_snapshot *out,
     }
 }
 
+/* The caller's, who wants to find it whatever happens meanwhile. */
+static int take_id(struct libxlss__op *op, const char *id,
+                   struct libxlss__view *v)
+{
+    struct libxlss__graph graph;
+    struct libxlss__view *list;
+    struct libxlss__qmp qmp;
+    int num, rc;
+
+    if (!libxlss__view_id_ok(id)) {
+        LOG_ERROR(op, "%s is no block snapshot's id", id);
+        return ERROR_INVAL;
+    }
+    rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__views_read(&qmp, &graph, &list, &num);
+    libxlss__qmp_close(&qmp);
+    if (!rc && libxlss__view_find(list, num, id)) {
+        LOG_ERROR(op, "there is a block snapshot %s already", id);
+        rc = XLSS(EXISTS);
+    }
+    memcpy(v->id, id, XLSS_VIEW_ID + 1);
+    return rc;
+}
+
 static int create(struct libxlss__op *op, libxl_block_snapshot *args)
 {
     const char **vdevs = libxlss__zalloc(op, (args->num_disks + 1) *
@@ -93,6 +119,8 @@ static int create(struct libxlss__op *op, libxl_block_snapshot *args)
 
     for (i = 0; i < args->num_disks; i++)
         vdevs[i] = args->disks[i].vdev;
+    if (!rc && args->id)
+        rc = take_id(op, args->id, &v);
     if (!rc)
         rc = libxlss__view_disks(op, &v, vdevs, args->num_disks);
     if (!rc)
@@ -206,6 +234,56 @@ int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
         return ERROR_NOMEM;
     *d = (struct delete){ ctx, domid, which, undo_checkpoint, how };
     return libxlss__ao_run(ctx, ao_how, delete_main, d);
+}
+
+/* --- verify --- */
+
+static int verify(struct libxlss__op *op, libxl_block_snapshot *which)
+{
+    struct libxlss__graph graph;
+    struct libxlss__view *list, *v = NULL;
+    struct libxlss__qmp qmp;
+    int num, rc;
+
+    if (!libxlss__view_id_ok(which->id)) {
+        LOG_ERROR(op, "%s is no block snapshot's id",
+                  which->id ? which->id : "(nothing)");
+        return ERROR_INVAL;
+    }
+    if (op->domid == XLSS_OFF || !libxlss__qemu_alive(op)) {
+        LOG_ERROR(op, "the domain's QEMU is dead or can't be found");
+        return XLSS(NO_QEMU);
+    }
+    rc = libxlss__oplock(op, op->how ? op->how->wait_seconds : 0);
+    if (!rc)
+        rc = libxlss__qmp_open(op, &qmp);
+    if (rc)
+        return rc;
+    rc = libxlss__views_read(&qmp, &graph, &list, &num);
+    libxlss__qmp_close(&qmp);
+    if (!rc)
+        v = libxlss__view_find(list, num, which->id);
+    if (rc || !v || libxlss__view_has_target(v))
+        return rc ? rc : ERROR_NOTFOUND;
+    which->complete = v->complete;
+    libxlss__replace(&which->checkpoint, v->checkpoint);
+    libxlss__replace(&which->since, v->since);
+    report_disks(which, v);
+    return v->complete ? libxlss__view_probe(op, which) : 0;
+}
+
+int libxl_domain_block_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
+                                       libxl_block_snapshot *which,
+                                       const libxl_snapshot_how *how)
+{
+    struct libxlss__op op;
+    int rc;
+
+    rc = libxlss__op_begin(&op, ctx, domid, "block-snapshot", how);
+    if (!rc)
+        rc = verify(&op, which);
+    libxlss__op_end(&op);
+    return rc;
 }
 
 /* --- list --- */

@@ -35,6 +35,12 @@ static char *record_path(struct libxlss__op *op, const char *uuid,
                            uuid, id);
 }
 
+bool libxlss__export_exists(struct libxlss__op *op, const char *uuid,
+                            const char *id)
+{
+    return !access(record_path(op, uuid, id), F_OK);
+}
+
 /* A tmpfs: it ends with the host's power, as what it speaks of. */
 int libxlss__export_write(struct libxlss__op *op, const char *uuid,
                           const libxl_block_export *e)

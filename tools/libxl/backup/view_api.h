@@ -14,5 +14,7 @@ void libxlss__replace(char **field, const char *s);
 int libxlss__view_begin(struct libxlss__op *op);
 /* Is the path that of a scratch file of `id`? Others are not removed. */
 bool libxlss__is_scratch(const char *path, const char *id);
+/* view_probe.c: fills in disks' `broken`. The lock is held. */
+int libxlss__view_probe(struct libxlss__op *op, libxl_block_snapshot *s);
 
 #endif

@@ -30,6 +30,8 @@ static int choose_id(struct libxlss__op *op, struct libxlss__view *v)
 {
     uint32_t bits;
 
+    if (v->id[0])
+        return 0;
     if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
         LOG_ERRNO(op, "the kernel gives no random number");
         return ERROR_FAIL;
