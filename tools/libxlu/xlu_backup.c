@@ -4,11 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xlu_checkpoint.h"
 #include "xluss_backup.h"
+#include "xluss_checkpoint.h"
 
 #define JSON "backup.json"
-#define XML  "backup.xml"
+#define XML  XLUSS__BACKUP_XML
 
 static int no_backup(xlu_snapshot_catalogue *cat)
 {
@@ -116,7 +116,7 @@ int xlu_backup_status(xlu_snapshot_catalogue *cat,
     return rc;
 }
 
-static int clean_earlier(xlu_snapshot_catalogue *cat)
+int xluss__push_clean_earlier(xlu_snapshot_catalogue *cat)
 {
     libxl_snapshot_how how = xluss__plain_how(cat);
     libxl_domain_backup_args old;
@@ -138,6 +138,19 @@ static int clean_earlier(xlu_snapshot_catalogue *cat)
     return rc;
 }
 
+static int check_since(xlu_snapshot_catalogue *cat,
+                       const libxl_domain_backup_args *args)
+{
+    const char **vdevs = xluss__calloc(args->num_disks + 1, sizeof(*vdevs));
+    int i, rc;
+
+    for (i = 0; i < args->num_disks; i++)
+        vdevs[i] = args->disks[i].vdev;
+    rc = xluss__checkpoint_since(cat, args->since, vdevs);
+    free(vdevs);
+    return rc;
+}
+
 int xlu_backup_start(xlu_snapshot_catalogue *cat,
                      libxl_domain_backup_args *args,
                      const libxl_snapshot_how *how)
@@ -150,7 +163,11 @@ int xlu_backup_start(xlu_snapshot_catalogue *cat,
         rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
     }
     if (!rc)
-        rc = clean_earlier(cat);
+        rc = xluss__push_clean_earlier(cat);
+    if (!rc)
+        rc = xluss__pull_clean_earlier(cat);
+    if (!rc && args->since)
+        rc = check_since(cat, args);
     if (!rc)
         rc = libxl_domain_backup_start(cat->ctx, cat->dom.domid, args, how,
                                        NULL);

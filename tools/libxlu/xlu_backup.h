@@ -15,6 +15,8 @@
 #ifndef XLU_BACKUP_H
 #define XLU_BACKUP_H
 
+#include <stdbool.h>
+
 #include <xlu_snapshot.h>
 
 #ifdef __cplusplus
@@ -38,6 +40,55 @@ int xlu_backup_finish(xlu_snapshot_catalogue *cat,
 int xlu_backup_cancel(xlu_snapshot_catalogue *cat,
                       const libxl_snapshot_how *how,
                       libxl_domain_backup_args *out);
+
+/*
+ * A pull backup: a point in time of the disks that others read by NBD, while
+ * the guest goes on (libxl_domain_block_snapshot_create and
+ * libxl_domain_block_export_start).
+ *
+ *   UUID/pull.json    xlu_backup_pull; written before anything is made
+ *   UUID/backup.xml   libvirt's <domainbackup>
+ *
+ * What was interrupted is undone or finished by the next command of whatever
+ * kind (xlu_snapshot_recover), which says so. Of both kinds of backup there
+ * is one at a time.
+ */
+
+/* There is one, or what is left of one. */
+bool xlu_backup_is_pull(xlu_snapshot_catalogue *cat);
+
+/* p: initialised; of p->snapshot and p->exported what their calls want, but
+ * for ids and the export's `snapshot`. On failure nothing is left. */
+int xlu_backup_pull_start(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
+                          const libxl_snapshot_how *how);
+/* out: initialised; out->state tells. Touches nothing. ERROR_NOTFOUND, with a
+ * sentence: none. BUSY: an operation on the domain is under way. */
+int xlu_backup_pull_status(xlu_snapshot_catalogue *cat,
+                           xlu_backup_pull *out);
+/* One that has NO_SERVER gets another, at the same address. */
+int xlu_backup_pull_restart(xlu_snapshot_catalogue *cat,
+                            const libxl_snapshot_how *how,
+                            xlu_backup_pull *out);
+/*
+ * Ends it. Its checkpoint stays, unless failed is set: then that never was.
+ * It never was either where the backup is broken (DAMAGED) or its device
+ * model has gone (QEMU_DIED; with failed: 0), since nobody can tell whether
+ * it was read to its end; out->state says which. out: initialised.
+ */
+int xlu_backup_pull_stop(xlu_snapshot_catalogue *cat, bool failed,
+                         const libxl_snapshot_how *how,
+                         xlu_backup_pull *out);
+
+typedef enum {
+    XLU_BACKUP_XML_BACKUP,          /* libvirt's <domainbackup> */
+    XLU_BACKUP_XML_SNAPSHOT,        /* <domainblocksnapshot> */
+    XLU_BACKUP_XML_EXPORT,          /* <domainblockexport> */
+} xlu_backup_xml_kind;
+
+/* Of the backup that runs; the last two are of a pull backup only
+ * (else ERROR_NOTFOUND). Malloc'ed. */
+int xlu_backup_xml(xlu_snapshot_catalogue *cat, xlu_backup_xml_kind kind,
+                   char **xml_out);
 
 #pragma GCC visibility pop
 

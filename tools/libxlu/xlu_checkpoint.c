@@ -486,6 +486,31 @@ int xlu_checkpoint_dirty(xlu_snapshot_catalogue *cat, const char *since,
     return rc;
 }
 
+int xluss__checkpoint_since(xlu_snapshot_catalogue *cat, const char *since,
+                            const char *const *vdevs)
+{
+    libxl_domain_dirty_args args;
+    xlu_checkpoint *c;
+    struct view v;
+    int i, rc;
+
+    view_init(&v);
+    libxl_domain_dirty_args_init(&args);
+    rc = view_load(cat, &v);
+    /* Deleted, if it isn't there, and not vanished. */
+    for (i = v.list.num_checkpoints - 1; i >= 0; i--)
+        if (v.list.checkpoints[i].phase != XLU_CHECKPOINT_PHASE_SETTLED)
+            xluss__checkpoint_remove(&v.list, &v.list.checkpoints[i]);
+    c = xluss__checkpoint_find(&v.list, since);
+    if (!rc && c) {
+        args.disks = disks_of(c, vdevs, &args.num_disks);
+        rc = check_range(cat, &v, c, NULL, &args);
+    }
+    libxl_domain_dirty_args_dispose(&args);
+    view_dispose(&v);
+    return rc;
+}
+
 /* --- from elsewhere --- */
 
 int xlu_checkpoint_redefine(xlu_snapshot_catalogue *cat, const char *from,

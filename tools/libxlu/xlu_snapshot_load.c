@@ -201,7 +201,8 @@ int xluss__load(xlu_snapshot_catalogue *cat)
     if (cat->dir.fd >= 0)
         load_current(cat);
     xluss__tree_build(cat);
-    cat->interrupted = xluss__file_exists(&cat->dir, "journal");
+    cat->interrupted = xluss__file_exists(&cat->dir, "journal") ||
+                       xluss__pull_interrupted(cat);
     return 0;
 }
 

@@ -294,7 +294,7 @@ int xlu_snapshot_recover(xlu_snapshot_catalogue *cat,
     if (what_out)
         *what_out = NULL;
     if (!xluss__file_exists(&cat->dir, "journal"))
-        return 0;
+        return xluss__pull_recover(cat, how, what_out);
     if (cat->lock_fd < 0) {
         LOG(cat->lg, ERROR, "domain %s: its snapshots are open for reading "
             "only", cat->dom.name);

@@ -47,6 +47,7 @@ struct xlu_snapshot_catalogue {
     xluss__dir snaps;           /* ROOT/UUID/snapshots */
     int lock_fd;
     bool interrupted;
+    bool pull_ends;             /* xluss__pull_recover is at work */
 
     xluss__entry *entries;      /* sorted by name */
     int num_entries;
@@ -149,6 +150,14 @@ int xluss__drop_files(xlu_snapshot_catalogue *cat, const char *name,
                       const char *memory_path);
 /* Every call that changes something: lock held? recovery, XML. */
 int xluss__begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how);
+
+/* --- xluss_pull_recover.c --- */
+
+/* A pull backup was being started, or ended. */
+bool xluss__pull_interrupted(xlu_snapshot_catalogue *cat);
+/* Undoes or finishes that. what_out: as xlu_snapshot_recover. */
+int xluss__pull_recover(xlu_snapshot_catalogue *cat,
+                        const libxl_snapshot_how *how, char **what_out);
 
 /* --- xlu_snapshot_tree.c --- */
 

@@ -5,7 +5,36 @@
 #include "xlu_backup.h"
 #include "xluss.h"
 
-/* malloc'ed. */
+#define XLUSS__BACKUP_XML "backup.xml"
+
+/* --- xlu_backup.c --- */
+
+/* BUSY, with a sentence: a push backup runs. What is left of a dead one is
+ * removed. */
+int xluss__push_clean_earlier(xlu_snapshot_catalogue *cat);
+
+/* --- xluss_backup_xml.c: malloc'ed --- */
+
 char *xluss__backup_xml_write(const libxl_domain_backup_args *args);
+char *xluss__pull_xml_write(const xlu_backup_pull *p);
+char *xluss__block_snapshot_xml_write(const xlu_snapshot_catalogue *cat,
+                                      const xlu_backup_pull *p);
+char *xluss__block_export_xml_write(const xlu_backup_pull *p);
+
+/* --- xluss_pull.c: the record, and how it ends --- */
+
+/* out: initialised. False: none that can be read. */
+bool xluss__pull_load(xlu_snapshot_catalogue *cat, xlu_backup_pull *out);
+int xluss__pull_store(xlu_snapshot_catalogue *cat, xlu_backup_pull *p);
+/* It was made by a QEMU that has gone, or isn't there. BUSY. */
+int xluss__pull_look(xlu_snapshot_catalogue *cat, xlu_backup_pull *p);
+/* Fills in what readers want to know. */
+void xluss__pull_describe(xlu_backup_pull *p);
+/* To the end of p->phase; the record goes last, or with the domain off stays
+ * until a checkpoint can be undone. May be repeated. */
+int xluss__pull_end(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
+                    const libxl_snapshot_how *how);
+/* As xluss__push_clean_earlier. */
+int xluss__pull_clean_earlier(xlu_snapshot_catalogue *cat);
 
 #endif

@@ -50,4 +50,13 @@ xluss__checkpoint_on(const libxl_disk_checkpoint_list *found,
 void xluss__checkpoint_fill(xlu_checkpoint *c,
                             const libxl_disk_checkpoint_list *found);
 
+/* --- xlu_checkpoint.c --- */
+
+/* Before a backup of what was written since: BITMAP_BROKEN, with a sentence,
+ * where the catalogue knows a checkpoint in between that a disk doesn't have
+ * any more. One that it doesn't know is left to the lower library. vdevs:
+ * ends with NULL; NULL: all. */
+int xluss__checkpoint_since(xlu_snapshot_catalogue *cat, const char *since,
+                            const char *const *vdevs);
+
 #endif
