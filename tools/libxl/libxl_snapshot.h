@@ -493,8 +493,9 @@ int libxl_domain_block_snapshot_create(libxl_ctx *ctx, uint32_t domid,
 
 /*
  * Ends the view which->id, from whichever process, also one whose maker died
- * half-way; 0 as well if it is gone. Where QEMU has died, which->disks'
- * scratch files are removed, and nothing else of `which` is read but id.
+ * half-way; 0 as well if it is gone. Scratch files that are named in
+ * which->disks are removed, even if no QEMU knows of them, and nothing else
+ * of `which` is read but id.
  * undo_checkpoint: a checkpoint that began with it never was; its bitmap goes
  * to its predecessor's.
  *

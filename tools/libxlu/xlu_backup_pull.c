@@ -142,21 +142,6 @@ static int begin(xlu_snapshot_catalogue *cat, const xlu_backup_pull *p)
     return rc;
 }
 
-/* To know it again, if QEMU ends. */
-static void note_sequence(xlu_snapshot_catalogue *cat, xlu_backup_pull *p)
-{
-    libxl_snapshot_how how = xluss__plain_how(cat);
-    const libxl_disk_checkpoint *c = NULL;
-    libxl_disk_checkpoint_list found;
-
-    libxl_disk_checkpoint_list_init(&found);
-    if (p->snapshot.checkpoint &&
-        !libxl_domain_checkpoint_list(cat->ctx, cat->dom.domid, &found, &how))
-        c = xluss__checkpoint_on(&found, p->snapshot.checkpoint, 0, NULL);
-    p->sequence = c ? c->sequence : 0;
-    libxl_disk_checkpoint_list_dispose(&found);
-}
-
 static int make(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
                 const libxl_snapshot_how *how)
 {
@@ -170,7 +155,6 @@ static int make(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
                                              &p->exported, &plain, NULL);
     if (rc)
         return rc;
-    note_sequence(cat, p);
     xluss__pull_describe(p);
     p->phase = XLU_BACKUP_PULL_PHASE_RUNNING;
     p->state = XLU_BACKUP_PULL_STATE_READY;

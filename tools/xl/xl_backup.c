@@ -12,6 +12,7 @@
 #include <xlu_backup.h>
 
 #include "xl_command.h"
+#include "xl_pull.h"
 #include "xl_print.h"
 #include "xl_progress.h"
 #include "xl_session.h"
@@ -39,7 +40,7 @@ static void add(libxl_domain_backup_args *args,
 }
 
 /* A relative path is one of ours, not of QEMU's. */
-static char *absolute(const char *target)
+char *xl_backup_absolute(const char *target)
 {
     char *folder, *path;
 
@@ -55,7 +56,7 @@ static char *absolute(const char *target)
 static void add_all(struct xl_session *s, libxl_domain_backup_args *args,
                     const struct xl_backup_options *o)
 {
-    char *folder = absolute(o->to);
+    char *folder = xl_backup_absolute(o->to);
     libxl_device_disk *disks;
     int i, num = 0;
 
@@ -81,7 +82,7 @@ static void fill(struct xl_session *s, libxl_domain_backup_args *args,
 
     args->since = maybe(o->since);
     args->checkpoint = maybe(o->checkpoint);
-    args->scratch_dir = o->scratch ? absolute(o->scratch) : NULL;
+    args->scratch_dir = o->scratch ? xl_backup_absolute(o->scratch) : NULL;
     args->scratch_max = o->scratch_max;
     args->speed = o->speed;
     if (o->quiesce)
@@ -89,7 +90,8 @@ static void fill(struct xl_session *s, libxl_domain_backup_args *args,
     if (o->to)
         add_all(s, args, o);
     for (i = 0; i < o->num_disks; i++)
-        add(args, o, o->disks[i].vdev, absolute(o->disks[i].target));
+        add(args, o, o->disks[i].vdev,
+            xl_backup_absolute(o->disks[i].target));
 }
 
 /* --- printing --- */
@@ -258,8 +260,11 @@ static int status_command(const struct xl_globals *globals,
 {
     libxl_backup_state state = LIBXL_BACKUP_STATE_RUNNING;
     struct xl_backup_options quiet = *o;
-    int status = look(globals, &quiet, false, &state);
+    int status;
 
+    if (xl_pull_status(globals, o, &status))
+        return status;
+    status = look(globals, &quiet, false, &state);
     if (status)
         return status;
     return state == LIBXL_BACKUP_STATE_RUNNING
@@ -278,10 +283,11 @@ int xl_backup_main(const struct xl_globals *globals, int argc, char **argv)
     if (help)
         status = xl_help_asked(argv[0]);
     else if (!strcmp(argv[0], "backup-start"))
-        status = start_command(globals, &o);
+        status = o.pull ? xl_pull_start(globals, &o)
+                        : start_command(globals, &o);
     else if (!strcmp(argv[0], "backup-status"))
         status = status_command(globals, &o);
-    else
+    else if (!xl_pull_stop(globals, &o, &status))
         status = end(globals, &o, true);
     xl_backup_options_free(&o);
     return status;

@@ -180,7 +180,7 @@ void xl_checkpoint_options_free(struct xl_checkpoint_options *o);
 
 struct xl_backup_disk {
     char *vdev;
-    const char *target;
+    const char *target;         /* NULL: none was said */
 };
 
 struct xl_backup_options {
@@ -189,6 +189,13 @@ struct xl_backup_options {
     int num_disks;
     uint64_t speed, scratch_max;        /* bytes; 0: no limit */
     bool raw, reuse, strict, quiesce, detach, wait, json;
+    /* Pull: where it is served. */
+    const char *socket, *tls;
+    char *host;
+    int port;                           /* 0: NBD's own */
+    bool pull, formatted, tls_any_client, insecure;
+    bool failed;
+    bool xml, snapshot_xml, export_xml;
 };
 
 extern const struct xl_option xl_backup_start_table[],

@@ -185,14 +185,15 @@ static void fill_uris(struct libxlss__op *op, libxl_block_export *e)
 /* QEMU first: then nothing that the proxy does can harm it. */
 static int end(struct libxlss__op *op, const libxl_block_export *e)
 {
+    bool alive = op->domid != XLSS_OFF && libxlss__qemu_alive(op);
     int rc = 0;
 
-    if (op->domid != XLSS_OFF && libxlss__qemu_alive(op))
+    if (alive)
         rc = libxlss__private_stop(op, e);
     if (!rc)
         rc = libxlss__proxy_stop(op, e->id);
     if (!rc)
-        libxlss__export_forget(op, e);
+        libxlss__export_forget(op, e, !alive);
     return rc;
 }
 

@@ -34,9 +34,9 @@ bool libxlss__export_exists(struct libxlss__op *op, const char *uuid,
  * running as they are. */
 int libxlss__export_read_all(struct libxlss__op *op, const char *uuid,
                              libxl_block_export_list *out);
-/* Every file of it; the server is gone. */
+/* Every file of it; the server is gone. dead: so is QEMU. */
 void libxlss__export_forget(struct libxlss__op *op,
-                            const libxl_block_export *e);
+                            const libxl_block_export *e, bool dead);
 
 /* export_proxy.c. fds: one for each disk, connected to QEMU. */
 int libxlss__proxy_start(struct libxlss__op *op, libxl_block_export *e,
@@ -46,6 +46,8 @@ pid_t libxlss__proxy_pid(struct libxlss__op *op, const char *id);
 int libxlss__proxy_stop(struct libxlss__op *op, const char *id);
 
 /* export_private.c: QEMU's side. */
+/* The socket of a domain's private server. */
+char *libxlss__private_path(struct libxlss__op *op, const char *uuid);
 /* The disks of e; fds: as many, -1 at first, and the caller's to close. */
 int libxlss__private_start(struct libxlss__op *op, libxl_block_export *e,
                            int *fds);

@@ -130,6 +130,7 @@ static int create(struct libxlss__op *op, libxl_block_snapshot *args)
     libxlss__replace(&args->id, v.id);
     libxl_defbool_set(&args->quiesced, v.quiesced);
     args->complete = true;
+    args->sequence = v.checkpoint ? v.seq : 0;
     report_disks(args, &v);
     return 0;
 }
@@ -204,8 +205,9 @@ static int delete(struct libxlss__op *op, const struct delete *d)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_CLEAN);
     if (!rc)
         rc = libxlss__view_drop(op, d->which->id, d->undo_checkpoint);
-    /* Gone already, or of a QEMU that was before this one. */
-    return rc == ERROR_NOTFOUND ? only_files(op, d->which) : rc;
+    /* Gone already, or of a QEMU that was before this one; or its maker died
+     * before QEMU had all files. */
+    return !rc || rc == ERROR_NOTFOUND ? only_files(op, d->which) : rc;
 }
 
 static int delete_main(void *p)

@@ -11,10 +11,14 @@
 
 #define GONE_MS 10000           /* after an export was told to go */
 
+char *libxlss__private_path(struct libxlss__op *op, const char *uuid)
+{
+    return libxlss__printf(op, "%s/private-%s.nbd", libxlss__run_dir, uuid);
+}
+
 static char *private_path(struct libxlss__op *op)
 {
-    return libxlss__printf(op, "%s/private-%s.nbd", libxlss__run_dir,
-                           op->uuid);
+    return libxlss__private_path(op, op->uuid);
 }
 
 static char *name_of(struct libxlss__op *op, const char *id,

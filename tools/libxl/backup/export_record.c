@@ -132,22 +132,27 @@ int libxlss__export_read_all(struct libxlss__op *op, const char *uuid,
     return 0;
 }
 
-static void forget_record(struct libxlss__op *op, const char *id)
+static void forget_record(struct libxlss__op *op, const char *id, bool dead)
 {
     DIR *dir = opendir(libxlss__run_dir);
     struct dirent *d;
 
     while (dir && (d = readdir(dir)))
         if (is_record(d->d_name, "") &&
-            !strncmp(d->d_name + strlen(RECORD) + 37, id, XLSS_VIEW_ID))
+            !strncmp(d->d_name + strlen(RECORD) + 37, id, XLSS_VIEW_ID)) {
+            /* Nobody listens there any more. */
+            if (dead)
+                unlink(libxlss__private_path(op, libxlss__printf(op, "%.36s",
+                           d->d_name + strlen(RECORD))));
             unlink(libxlss__printf(op, "%s/%s", libxlss__run_dir,
                                    d->d_name));
+        }
     if (dir)
         closedir(dir);
 }
 
 void libxlss__export_forget(struct libxlss__op *op,
-                            const libxl_block_export *e)
+                            const libxl_block_export *e, bool dead)
 {
     struct stat st;
     int i;
@@ -157,5 +162,5 @@ void libxlss__export_forget(struct libxlss__op *op,
     for (i = 0; i < e->num_disks; i++)
         unlink(libxlss__export_sidecar(op, e->id, e->disks[i].vdev));
     unlink(libxlss__export_path(op, e->id, ".pid"));
-    forget_record(op, e->id);
+    forget_record(op, e->id, dead);
 }

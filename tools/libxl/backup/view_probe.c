@@ -167,7 +167,7 @@ int libxlss__view_probe(struct libxlss__op *op, libxl_block_snapshot *s)
         /* QEMU's side goes first. */
         rc2 = libxlss__private_stop(op, &e);
         if (!rc2)
-            libxlss__export_forget(op, &e);
+            libxlss__export_forget(op, &e, false);
     }
     for (i = 0; i < s->num_disks; i++)
         if (fds[i] >= 0)
