@@ -2,7 +2,7 @@
 TOP = .
 include $(TOP)/Rules.mk
 
-SUBDIRS = tools/libxl tools/libxlu tools/xl docs/man
+SUBDIRS = tools/libxl tools/libxlu tools/xl docs/man docs/schemas
 
 .PHONY: all install check qemu-check lab-check lab-long bench dist clean \
         distclean $(SUBDIRS)

@@ -333,6 +333,152 @@ static void test_deaths(void **state)
     finish();
 }
 
+/* A client of its own, so that it can stop anywhere: up to the transmission
+ * phase of xvda. */
+static int talk(void)
+{
+    static const char option[] = "\0\0\0\3IHAVEOPT\0\0\0\1\0\0\0\4xvda";
+    char buffer[18];
+    int fd = raw_connect();
+
+    assert_int_equal(recv(fd, buffer, 18, MSG_WAITALL), 18);
+    assert_int_equal(write(fd, option, sizeof(option) - 1),
+                     sizeof(option) - 1);
+    assert_int_equal(recv(fd, buffer, 10, MSG_WAITALL), 10);
+    return fd;
+}
+
+/* A read of mib MiB from the disk's beginning; the first n bytes of it. */
+static void ask(int fd, int mib, size_t n)
+{
+    unsigned char q[28] = { 0x25, 0x60, 0x95, 0x13 };
+
+    q[25] = mib << 4;
+    assert_int_equal(send(fd, q, n, MSG_NOSIGNAL), n);
+}
+
+/* Every place at which a client can leave, by itself or because it is
+ * killed. */
+static void leave_everywhere(void)
+{
+    char buffer[70000];
+    size_t n;
+    int fd;
+
+    /* Half a request: each length of one. */
+    for (n = 1; n < 28; n += 5) {
+        fd = talk();
+        ask(fd, 1, n);
+        close(fd);
+    }
+    /* A whole one, and its answer never read; or half of it. */
+    for (n = 0; n < 3; n++) {
+        fd = talk();
+        ask(fd, 15, 28);
+        if (n)
+            assert_true(recv(fd, buffer, n == 1 ? 3 : sizeof(buffer),
+                             MSG_WAITALL) > 0);
+        close(fd);
+    }
+    /* As many requests as fit, then gone without a word. */
+    fd = talk();
+    for (n = 0; n < 64; n++)
+        ask(fd, 15, 28);
+    close(fd);
+    /* With a reset instead of an end. */
+    fd = talk();
+    ask(fd, 8, 28);
+    shutdown(fd, SHUT_RD);
+    close(fd);
+}
+
+/* Killed in the middle of a read, and not before: what it has read is in the
+ * file. */
+static void kill_in_mid_read(void)
+{
+    struct stat st = { 0 };
+    int status, i;
+    pid_t pid;
+
+    unlink(in_bed("copy"));
+    pid = fork();
+    if (pid == 0) {
+        execlp("nbdcopy", "nbdcopy", "--request-size=65536", "--requests=1",
+               "--connections=1", args.disks[0].uri, in_bed("copy"), NULL);
+        _exit(127);
+    }
+    for (i = 0; i < 2000 && !st.st_blocks; i++) {
+        usleep(500);
+        if (stat(in_bed("copy"), &st))
+            st.st_blocks = 0;
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    assert_true(st.st_blocks > 0);
+}
+
+/* Many at once, some of which hang or are killed: the others read what is
+ * right. */
+static void test_many_clients(void **state)
+{
+    enum { IDLE = 30, READERS = 6 };
+    int idle[IDLE], i, status, held;
+    pid_t pids[READERS], stuck;
+
+    (void)state;
+    make(2);
+    writer_start(7);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    fresh();
+    assert_int_equal(export(), 0);
+    held = num_connections();
+    for (i = 0; i < IDLE; i++)
+        idle[i] = i % 2 ? raw_connect() : talk();
+    for (i = 0; i < IDLE; i += 4)
+        ask(idle[i], 15, i % 8 ? 28 : 9);
+    /* One that is stopped, and reads no more for as long as this lasts. */
+    stuck = fork();
+    if (stuck == 0) {
+        execlp("nbdcopy", "nbdcopy", args.disks[0].uri, "null:", NULL);
+        _exit(127);
+    }
+    usleep(30000);
+    kill(stuck, SIGSTOP);
+    for (i = 0; i < READERS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            execlp("nbdcopy", "nbdcopy", args.disks[i % 2].uri,
+                   in_bed("copy%d", i), NULL);
+            _exit(127);
+        }
+    }
+    leave_everywhere();
+    usleep(20000);
+    for (i = 0; i < READERS; i += 3)
+        kill(pids[i], SIGKILL);
+    for (i = 0; i < READERS; i++) {
+        waitpid(pids[i], &status, 0);
+        if (i % 3 == 0)
+            continue;
+        assert_int_equal(status, 0);
+        assert_true(is_truth(i % 2, "raw", in_bed("copy%d", i)));
+    }
+    for (i = 0; i < 3; i++)
+        kill_in_mid_read();
+    assert_true(bed_running());
+    assert_int_equal(num_connections(), held);
+    for (i = 0; i < IDLE; i++)
+        close(idle[i]);
+    kill(stuck, SIGKILL);
+    waitpid(stuck, &status, 0);
+    leave_everywhere();
+    expect_truth(0);
+    assert_true(bed_running());
+    assert_int_equal(num_connections(), held);
+    assert_true(writer_writes > 10);
+    finish();
+}
+
 static void test_several(void **state)
 {
     char *first;
@@ -432,18 +578,35 @@ static void tcp(int port)
     args.port = port;
 }
 
+static void refused(const char *folder)
+{
+    assert_int_not_equal(run("nbdinfo '%s?tls-certificates=%s' >/dev/null "
+                             "2>&1", args.disks[0].uri, in_bed("%s", folder)),
+                         0);
+    assert_int_not_equal(run("nbdcopy '%s?tls-certificates=%s' %s 2>/dev/null",
+                             args.disks[0].uri, in_bed("%s", folder),
+                             in_bed("stolen")), 0);
+    assert_int_not_equal(run("test -s %s", in_bed("stolen")), 0);
+}
+
 static void test_tls(void **state)
 {
     int port = 20000 + getpid() % 20000, r;
 
     (void)state;
     make(1);
+    writer_start(8);
     r = run(certificates, bed.dir);
     if (r == 77) {
         unmake();
         skip();
     }
     assert_int_equal(r, 0);
+    /* Another authority, with a client of its own. */
+    assert_int_equal(run("mkdir '%s'", in_bed("other")), 0);
+    assert_int_equal(run(certificates, in_bed("other")), 0);
+    assert_int_equal(run("cd %s && mkdir mixed && cp tls/ca-cert.pem "
+                         "other/tls/client-*.pem mixed/", bed.dir), 0);
     assert_int_equal(snapshot(NULL, NULL), 0);
     /* Not without a word about it. */
     tcp(port);
@@ -463,8 +626,16 @@ static void test_tls(void **state)
                              ">/dev/null 2>&1", port), 0);
     assert_int_equal(run("mkdir %s/none && cp %s/tls/ca-cert.pem %s/none/",
                          bed.dir, bed.dir, bed.dir), 0);
-    assert_int_not_equal(run("nbdinfo '%s?tls-certificates=%s' >/dev/null "
-                             "2>&1", args.disks[0].uri, in_bed("none")), 0);
+    refused("none");
+    /* The server doesn't know this client; the client not this server. */
+    refused("mixed");
+    refused("other/tls");
+    /* They do no harm, and nothing is wrong with the right one. */
+    assert_int_equal(run("nbdcopy '%s?tls-certificates=%s' '%s'",
+                         args.disks[0].uri, in_bed("tls"), in_bed("copy2")),
+                     0);
+    assert_true(is_truth(0, "raw", in_bed("copy2")));
+    assert_true(writer_writes > 10);
     assert_int_equal(stop(), 0);
 
     tcp(port + 1);
@@ -654,6 +825,7 @@ int main(void)
         cmocka_unit_test(test_the_guest_discards),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_deaths),
+        cmocka_unit_test(test_many_clients),
         cmocka_unit_test(test_several),
         cmocka_unit_test(test_scratch_full),
         cmocka_unit_test(test_own_ids),

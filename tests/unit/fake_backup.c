@@ -102,18 +102,3 @@ int libxl_domain_backup_cancel(libxl_ctx *ctx, uint32_t domid,
     args->state = LIBXL_BACKUP_STATE_FAILED;
     return 0;
 }
-
-int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
-                                       const libxl_block_snapshot *which,
-                                       bool undo_checkpoint,
-                                       const libxl_snapshot_how *how,
-                                       const libxl_asyncop_how *ao_how)
-{
-    (void)ctx;
-    (void)domid;
-    (void)which;
-    (void)undo_checkpoint;
-    (void)how;
-    (void)ao_how;
-    return 0;
-}

@@ -78,7 +78,8 @@ _xl_snapshot_arguments()
         fi
         case $word in
         -n|--name|-p|--path|--disk|--description|--socket|--since|--until|\
-        -t|--to|--format|-c|--checkpoint|--speed|--scratch|--scratch-max)
+        -t|--to|--format|-c|--checkpoint|--speed|--scratch|--scratch-max|\
+        --listen|--tls)
             # checkpoint-list has a --name without a value.
             [[ $command$word != *-list--name ]] && skip=$word
             ;;
@@ -111,7 +112,7 @@ _xl_snapshot_arguments()
         _xl_snapshot_match "$cur" < <(printf '%s\n' qcow2 raw)
         return
         ;;
-    -p|--path|-t|--to|--scratch)
+    -p|--path|-t|--to|--scratch|--tls)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$cur")
         return

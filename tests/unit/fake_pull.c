@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A domain's block snapshot and its export, in the files $FAKE_PULL and
+ * $FAKE_PULL.export, so that several processes see the same. The first holds
+ * READY or BROKEN, which a test may change, and goes with its QEMU; the
+ * second is the server, and its first word the id. A checkpoint "broken" is
+ * just that.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libxl_snapshot.h"
+
+static const char *path(const char *suffix)
+{
+    const char *p = getenv("FAKE_PULL");
+    static char text[512];
+
+    snprintf(text, sizeof(text), "%s%s", p ? p : "/nonexistent/pull", suffix);
+    return text;
+}
+
+static bool get(const char *suffix, char word[16])
+{
+    FILE *f = fopen(path(suffix), "re");
+    bool found = f && fscanf(f, "%15s", word) == 1;
+
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static int put(const char *suffix, const char *word)
+{
+    FILE *f = fopen(path(suffix), "we");
+
+    if (!f)
+        return ERROR_FAIL;
+    fprintf(f, "%s\n", word);
+    fclose(f);
+    return 0;
+}
+
+static void set_disks(libxl_block_snapshot *s)
+{
+    static const char *const vdevs[] = { "xvda", "xvdb" };
+    int i;
+
+    for (i = 0; i < s->num_disks; i++)
+        libxl_block_snapshot_disk_dispose(&s->disks[i]);
+    s->disks = realloc(s->disks, 2 * sizeof(*s->disks));
+    s->num_disks = 2;
+    for (i = 0; i < 2; i++) {
+        libxl_block_snapshot_disk_init(&s->disks[i]);
+        s->disks[i].vdev = strdup(vdevs[i]);
+        s->disks[i].size = 1 << 20;
+        s->disks[i].scratch = strdup("/images/a & b.scratch");
+    }
+}
+
+int libxl_domain_block_snapshot_create(libxl_ctx *ctx, uint32_t domid,
+                                       libxl_block_snapshot *args,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+{
+    (void)ctx, (void)domid, (void)how, (void)ao_how;
+    if (args->since && !strcmp(args->since, "broken"))
+        return LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
+    args->complete = true;
+    set_disks(args);
+    return put("", "READY");
+}
+
+int libxl_domain_block_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
+                                       libxl_block_snapshot *which,
+                                       const libxl_snapshot_how *how)
+{
+    char word[16];
+
+    (void)ctx, (void)domid, (void)how;
+    if (!get("", word))
+        return ERROR_NOTFOUND;
+    set_disks(which);
+    which->complete = true;
+    which->disks[1].broken = !strcmp(word, "BROKEN");
+    return 0;
+}
+
+int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
+                                       const libxl_block_snapshot *which,
+                                       bool undo_checkpoint,
+                                       const libxl_snapshot_how *how,
+                                       const libxl_asyncop_how *ao_how)
+{
+    (void)ctx, (void)domid, (void)which, (void)how, (void)ao_how;
+    if (getenv("FAKE_PULL") && !access(path(""), F_OK))
+        put(".undone", undo_checkpoint ? "yes" : "no");
+    unlink(path(""));
+    return 0;
+}
+
+int libxl_domain_block_export_start(libxl_ctx *ctx, uint32_t domid,
+                                    libxl_block_export *args,
+                                    const libxl_snapshot_how *how,
+                                    const libxl_asyncop_how *ao_how)
+{
+    static const char *const vdevs[] = { "xvda", "xvdb" };
+    int i;
+
+    (void)ctx, (void)domid, (void)how, (void)ao_how;
+    if (args->socket && !strcmp(args->socket, "/taken"))
+        return LIBXL_SNAPSHOT_ERROR_EXISTS;
+    if (!args->socket && !args->host)
+        args->socket = strdup("/run/xl-snapshot/x.sock");
+    if (args->host && !args->port)
+        args->port = 10809;
+    if (!args->num_disks)
+        args->disks = calloc(2, sizeof(*args->disks));
+    for (i = args->num_disks; i < 2; i++) {
+        libxl_block_export_disk_init(&args->disks[i]);
+        args->disks[i].vdev = strdup(vdevs[i]);
+        args->disks[i].name = strdup(vdevs[i]);
+        if (asprintf(&args->disks[i].uri, args->host ? "nbds://h:1/%s"
+                     : "nbd+unix:///%s?socket=/a/b", vdevs[i]) < 0)
+            abort();
+    }
+    args->num_disks = 2;
+    if (!args->bitmap && getenv("FAKE_PULL_BITMAP"))
+        args->bitmap = strdup("changes");
+    args->running = true;
+    args->pid = 1;
+    return put(".export", args->id);
+}
+
+int libxl_domain_block_export_stop(libxl_ctx *ctx, uint32_t domid,
+                                   const char *id,
+                                   const libxl_snapshot_how *how)
+{
+    (void)ctx, (void)domid, (void)id, (void)how;
+    unlink(path(".export"));
+    return 0;
+}
+
+int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
+                                   libxl_block_export_list *out,
+                                   const libxl_snapshot_how *how)
+{
+    char word[16];
+
+    (void)ctx, (void)domid, (void)how;
+    if (!get(".export", word))
+        return 0;
+    out->exports = calloc(1, sizeof(*out->exports));
+    out->num_exports = 1;
+    libxl_block_export_init(out->exports);
+    out->exports->id = strdup(word);
+    out->exports->running = true;
+    out->exports->pid = 1;
+    return 0;
+}
