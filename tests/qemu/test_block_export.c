@@ -383,7 +383,7 @@ static void leave_everywhere(void)
     /* As many requests as fit, then gone without a word. */
     fd = talk();
     for (n = 0; n < 64; n++)
-        ask(fd, 15, 28);
+        ask(fd, 2, 28);
     close(fd);
     /* With a reset instead of an end. */
     fd = talk();
