@@ -243,6 +243,48 @@ static void test_failed(void **state)
     end();
 }
 
+/* A checkpoint in between has vanished: its neighbours know nothing of what it
+ * had recorded. */
+static void test_vanished(void **state)
+{
+    xlu_checkpoint_create_args c = { .name = "c1" };
+    yajl_val v = NULL;
+    char *text;
+    const char *at;
+
+    (void)state;
+    begin(1);
+    assert_int_equal(xlu_checkpoint_create(cat, &c, &how, NULL), 0);
+    c.name = "c2";
+    assert_int_equal(xlu_checkpoint_create(cat, &c, &how, NULL), 0);
+    bed_write(0, 3, 33);
+    c.name = "c3";
+    assert_int_equal(xlu_checkpoint_create(cat, &c, &how, NULL), 0);
+    assert_int_equal(bed_qmp_reply("query-named-block-nodes", NULL, &v), 0);
+    text = NULL;
+    for (size_t i = 0; i < json_length(json_array(v, "return")); i++) {
+        yajl_val node = json_item(json_array(v, "return"), i);
+        yajl_val maps = json_array(node, "dirty-bitmaps");
+
+        for (size_t j = 0; j < json_length(maps); j++) {
+            at = json_string(json_item(maps, j), "name");
+            if (at && strstr(at, "-c2"))
+                assert_true(asprintf(&text, "{\"node\":\"%s\",\"name\":"
+                                     "\"%s\"}", json_string(node,
+                                     "node-name"), at) > 0);
+        }
+    }
+    yajl_tree_free(v);
+    assert_non_null(text);
+    assert_int_equal(bed_qmp("block-dirty-bitmap-remove", text), 0);
+    free(text);
+    assert_int_equal(start("c1", NULL), XLSS(BITMAP_BROKEN));
+    assert_int_equal(start("c3", NULL), 0);
+    assert_int_equal(stop(false), 0);
+    expect_clean();
+    end();
+}
+
 static void test_server_dies(void **state)
 {
     char *uri;
@@ -546,6 +588,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_vanished),
         cmocka_unit_test(test_server_dies),
         cmocka_unit_test(test_scratch_full),
         cmocka_unit_test(test_qemu_dies),

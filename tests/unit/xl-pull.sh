@@ -137,6 +137,16 @@ sed -i 's/"mode"/"phase": "starting", "mode"/' "$record"
 expect 0 'start of the backup .* was undone' snapshot-list web1
 gone interrupted yes
 
+# The record is damaged: nothing is guessed, and nothing stays.
+expect 0 'ready' backup-start --pull web1
+echo '{' > "$(find "$XL_SNAPSHOT_ROOT" -name pull.json)"
+expect 7 'is damaged' backup-status web1
+expect 7 'is damaged' backup-start --pull web1
+expect 7 'is damaged' backup-start --disk xvda=/x/y web1
+expect 7 'is damaged' backup-stop web1
+expect 0 'ended' backup-stop --failed web1
+gone damaged yes
+
 # --- documents
 
 # valid SCHEMA FILE

@@ -21,8 +21,9 @@ bool xlu_backup_is_pull(xlu_snapshot_catalogue *cat)
     bool is;
 
     xlu_backup_pull_init(&p);
-    is = xluss__pull_load(cat, &p) &&
-         p.phase == XLU_BACKUP_PULL_PHASE_RUNNING;
+    is = xluss__pull_exists(cat) &&
+         (!xluss__pull_load(cat, &p) ||
+          p.phase == XLU_BACKUP_PULL_PHASE_RUNNING);
     xlu_backup_pull_dispose(&p);
     return is;
 }
@@ -217,8 +218,9 @@ int xlu_backup_pull_start(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
 
 int xlu_backup_pull_status(xlu_snapshot_catalogue *cat, xlu_backup_pull *out)
 {
-    if (!xluss__pull_load(cat, out) ||
-        out->phase != XLU_BACKUP_PULL_PHASE_RUNNING)
+    if (!xluss__pull_load(cat, out) && xluss__pull_exists(cat))
+        return xluss__pull_damaged(cat);
+    if (out->phase != XLU_BACKUP_PULL_PHASE_RUNNING)
         return no_backup(cat);
     return xluss__pull_look(cat, out);
 }
@@ -269,8 +271,10 @@ int xlu_backup_pull_stop(xlu_snapshot_catalogue *cat, bool failed,
 
     if (rc)
         return rc;
-    if (!xluss__pull_load(cat, out) ||
-        out->phase != XLU_BACKUP_PULL_PHASE_RUNNING)
+    if (!xluss__pull_load(cat, out) && xluss__pull_exists(cat))
+        return failed ? xluss__pull_end_damaged(cat, how)
+                      : xluss__pull_damaged(cat);
+    if (out->phase != XLU_BACKUP_PULL_PHASE_RUNNING)
         return no_backup(cat);
     rc = xluss__pull_look(cat, out);
     if (rc)

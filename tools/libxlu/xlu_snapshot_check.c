@@ -229,6 +229,21 @@ static bool check_interrupted(xluss__check *c)
     return true;
 }
 
+/* With the domain off, its checkpoint may have to wait. */
+static void check_pull(xluss__check *c)
+{
+    if (c->cat->dom.domid == XLUSS__NO_DOMID)
+        xluss__only_note(xluss__found(
+            c, XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED, NULL, "pull.json",
+            NULL, "a pull backup ended with the domain; its checkpoint is "
+            "undone when the domain runs again"));
+    else
+        xluss__found(c, XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED, NULL,
+                     "pull.json", "it is undone, or finished",
+                     "the start or the end of a pull backup was "
+                     "interrupted");
+}
+
 int xlu_snapshot_check(xlu_snapshot_catalogue *cat, bool deep,
                        xlu_snapshot_findings *out)
 {
@@ -250,6 +265,8 @@ int xlu_snapshot_check(xlu_snapshot_catalogue *cat, bool deep,
     else if (!rc)
         for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
             checks[i](&c);
+    if (!rc && xluss__pull_interrupted(cat))
+        check_pull(&c);
     xluss__check_dispose(&c);
     if (fd >= 0)
         close(fd);

@@ -34,7 +34,8 @@ static int repair_journal(repair *r)
     xlu_snapshot_catalogue *cat = r->cat;
     int rc;
 
-    if (!strcmp(r->f->subject, "journal"))
+    if (!strcmp(r->f->subject, "journal") ||
+        !strcmp(r->f->subject, "pull.json"))
         return xlu_snapshot_recover(cat, r->how, NULL);
     xluss__file_drop(cat->lg, &cat->dir, "journal.damaged");
     rc = xluss__file_rename(cat->lg, &cat->dir, "journal",

@@ -23,6 +23,7 @@ char *xluss__block_export_xml_write(const xlu_backup_pull *p);
 
 /* --- xluss_pull.c: the record, and how it ends --- */
 
+bool xluss__pull_exists(const xlu_snapshot_catalogue *cat);
 /* out: initialised. False: none that can be read. */
 bool xluss__pull_load(xlu_snapshot_catalogue *cat, xlu_backup_pull *out);
 int xluss__pull_store(xlu_snapshot_catalogue *cat, xlu_backup_pull *p);
@@ -34,6 +35,11 @@ void xluss__pull_describe(xlu_backup_pull *p);
  * until a checkpoint can be undone. May be repeated. */
 int xluss__pull_end(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
                     const libxl_snapshot_how *how);
+/* There is a record that can't be read: all views of the domain go. */
+int xluss__pull_end_damaged(xlu_snapshot_catalogue *cat,
+                            const libxl_snapshot_how *how);
+/* DAMAGED, with a sentence. */
+int xluss__pull_damaged(xlu_snapshot_catalogue *cat);
 /* As xluss__push_clean_earlier. */
 int xluss__pull_clean_earlier(xlu_snapshot_catalogue *cat);
 

@@ -32,13 +32,18 @@ static bool is_gone(int rc)
 
 /* --- the record --- */
 
+bool xluss__pull_exists(const xlu_snapshot_catalogue *cat)
+{
+    return xluss__file_exists(&cat->dir, JSON);
+}
+
 bool xluss__pull_load(xlu_snapshot_catalogue *cat, xlu_backup_pull *out)
 {
     char *text = NULL;
     bool good = false;
     size_t len;
 
-    if (!xluss__file_exists(&cat->dir, JSON))
+    if (!xluss__pull_exists(cat))
         return false;
     if (!xluss__file_get(cat->lg, &cat->dir, JSON, XLUSS__JSON_MAX, &text,
                          &len) && strlen(text) == len)
@@ -358,14 +363,49 @@ int xluss__pull_end(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
     return rc;
 }
 
+/* Which of them it was, only the record knew. */
+int xluss__pull_end_damaged(xlu_snapshot_catalogue *cat,
+                            const libxl_snapshot_how *how)
+{
+    libxl_snapshot_how plain = xluss__plain_how(cat);
+    libxl_block_snapshot_list list;
+    int i, rc;
+
+    libxl_block_snapshot_list_init(&list);
+    rc = is_off(cat) ? 0
+        : libxl_domain_block_snapshot_list(cat->ctx, cat->dom.domid, &list,
+                                           &plain);
+    for (i = 0; !rc && i < list.num_snapshots; i++) {
+        xlu_backup_pull p;
+
+        xlu_backup_pull_init(&p);
+        libxl_block_snapshot_copy(cat->ctx, &p.snapshot, &list.snapshots[i]);
+        p.exported.id = xluss__strdup("");
+        p.phase = XLU_BACKUP_PULL_PHASE_UNDOING;
+        rc = xluss__pull_end(cat, &p, how);
+        xlu_backup_pull_dispose(&p);
+    }
+    libxl_block_snapshot_list_dispose(&list);
+    return rc ? rc : drop(cat);
+}
+
+int xluss__pull_damaged(xlu_snapshot_catalogue *cat)
+{
+    LOG(cat->lg, ERROR, "domain %s: the record of a pull backup, %s/" JSON
+        ", is damaged; backup-stop --failed takes away what there is of it",
+        cat->dom.name, cat->dir.path);
+    return LIBXL_SNAPSHOT_ERROR_DAMAGED;
+}
+
 int xluss__pull_clean_earlier(xlu_snapshot_catalogue *cat)
 {
     xlu_backup_pull p;
     int rc = 0;
 
     xlu_backup_pull_init(&p);
-    if (xluss__pull_load(cat, &p) &&
-        p.phase == XLU_BACKUP_PULL_PHASE_RUNNING) {
+    if (xluss__pull_exists(cat) && !xluss__pull_load(cat, &p)) {
+        rc = xluss__pull_damaged(cat);
+    } else if (p.phase == XLU_BACKUP_PULL_PHASE_RUNNING) {
         rc = xluss__pull_look(cat, &p);
         if (!rc && p.state != XLU_BACKUP_PULL_STATE_DEAD) {
             LOG(cat->lg, ERROR, "domain %s: the backup %s is not finished; "

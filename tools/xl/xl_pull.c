@@ -300,7 +300,7 @@ static int stop(struct xl_session *s, const struct xl_backup_options *o)
     status = xl_session_finish(s, rc, "end of a backup");
     c = p.snapshot.checkpoint;
     if (!status)
-        printf("Backup %s ended%s%s%s.\n", p.snapshot.id,
+        printf("Backup %s ended%s%s%s.\n", p.snapshot.id ? p.snapshot.id : "",
                c ? "; the checkpoint " : "", c ? c : "",
                !c ? "" : o->failed ? " never was" : " stays");
     xlu_backup_pull_dispose(&p);
