@@ -73,6 +73,9 @@ completes '' checkpoint-dirty --since m
 completes '' checkpoint-dirty web1 m
 completes '--since' checkpoint-dirty --s
 completes 'web1|web2' checkpoint-list --name w
+completes '--scratch|--scratch-max|--since|--socket|--speed|--strict' backup-start --s
+completes '--failed' backup-stop --f
+completes 'web1|web2' backup-start --pull --listen h:1 --tls /d w
 completes 'web1|web2' checkpoint-dirty --until monday w
 completes '' save w
 completes 'off\ one|web1|web2' snapshot-create ''

@@ -175,6 +175,7 @@ pulled()
     clean_images "$type: the images are clean" "$name"
 }
 
+need "there is a qemu-storage-daemon" qemu-storage-daemon --version
 mkdir -p "$out"
 for type in ${LAB_TYPES:-pv pvh hvm}; do
     pulled "$type"
