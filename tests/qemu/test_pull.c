@@ -605,5 +605,5 @@ int main(void)
     if (!scene_begin())
         return 1;
     cmocka_set_test_filter(getenv("TEST"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return GROUP_RUN(tests, scene_abandon);
 }
