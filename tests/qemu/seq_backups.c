@@ -203,27 +203,9 @@ void backup_is_good(void)
 
 /* --- good ones --- */
 
-/*
- * QEMU 7.2 shows a job that reads at full speed, about once in some thousand
- * writes, what is written at that moment (test_backup.c, test_small_writes).
- * Where the same sequences have to come to a good end each time, the writes
- * wait until the job does.
- */
-static bool at_full_speed(void)
-{
-    return getenv("LONG") && chance(2);
-}
-
-void backup_rest(void)
-{
-    if (!getenv("LONG"))
-        usleep(30000);
-}
-
 static void follow(void)
 {
     if (seq_b.speed) {
-        backup_rest();
         model_write_some(2);
         if (chance(3))
             others_wait();
@@ -243,7 +225,7 @@ static void follow(void)
 
 static void copy(void)
 {
-    seq_b.speed = at_full_speed() ? 0 : 1 << 20;
+    seq_b.speed = chance(2) ? 0 : 1 << 20;
     assert_int_equal(backup_start(), 0);
     follow();
 }

@@ -24,8 +24,6 @@ void backup_set_target(int disk, const char *target,
 
 /* The model is told of the instant. */
 int backup_start(void);
-/* Until the jobs do: see at_full_speed(). */
-void backup_rest(void);
 void backup_no_limit(void);
 void backup_wait(void);
 /* Nothing of it is in QEMU or beside the images. */

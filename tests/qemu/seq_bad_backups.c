@@ -63,7 +63,6 @@ static void cancelled(void)
 {
     say("  cancelled");
     assert_int_equal(backup_start(), 0);
-    backup_rest();
     model_write_some(2);
     assert_int_equal(libxl_domain_backup_cancel(ctx, fake.domid, &seq_b, &how,
                                                 NULL), 0);
@@ -80,7 +79,6 @@ static void target_full(void)
                            in_bed("small"), SMALL, in_bed("small")), 0);
     backup_set_target(1, in_bed("small/t"), LIBXL_DISK_FORMAT_QCOW2);
     assert_int_equal(backup_start(), 0);
-    backup_rest();
     model_write_some(2);
     backup_no_limit();
     backup_wait();
@@ -122,7 +120,6 @@ static void scratch_full(void)
     say("  its scratch file is full");
     seq_b.scratch_max = 1 << 20;
     assert_int_equal(backup_start(), 0);
-    backup_rest();
     write_over();
     finish();
 }
@@ -136,7 +133,6 @@ static void qemu_dies(void)
 {
     say("  QEMU is killed");
     assert_int_equal(backup_start(), 0);
-    backup_rest();
     model_write_some(2);
     seq_flush();
     bed_kill_qemu();
@@ -152,7 +148,6 @@ static void domain_ends(void)
 {
     say("  the domain ends");
     assert_int_equal(backup_start(), 0);
-    backup_rest();
     model_write_some(2);
     bed_stop_qemu();
     assert_int_equal(libxl_domain_backup_finish(ctx, fake.domid, &seq_b, &how,
@@ -253,7 +248,6 @@ void backup_meets_a_fault(void)
     } else {
         assert_int_equal(backup_start(), 0);
     }
-    backup_rest();
     model_write_some(2);
     backup_no_limit();
     backup_wait();
