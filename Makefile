@@ -2,7 +2,7 @@
 TOP = .
 include $(TOP)/Rules.mk
 
-SUBDIRS = tools/libxl tools/libxlu tools/xl docs/man docs/schemas
+SUBDIRS = tools/libxl tools/libxlu tools/xl tools/backup docs/man docs/schemas
 
 .PHONY: all install check qemu-check lab-check lab-long bench dist clean \
         distclean $(SUBDIRS)
@@ -11,6 +11,7 @@ all: $(SUBDIRS)
 
 tools/libxlu: tools/libxl
 tools/xl: tools/libxlu
+tools/backup: tools/xl
 
 $(SUBDIRS):
 	$(MAKE) -C $@ all

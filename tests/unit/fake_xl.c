@@ -11,6 +11,7 @@
 
 #include "fake_checkpoint.h"
 #include "fake_lxs.h"
+#include "xl_command.h"
 #include "xl_monitor.h"
 #include "xlu_snapshot.h"
 
@@ -120,6 +121,8 @@ __attribute__((constructor)) static void begin(void)
 {
     char *names = getenv("FAKE_SNAPS");
 
+    if (getenv("FAKE_CLIENT"))
+        xl_backup_client_path = getenv("FAKE_CLIENT");
     if (!getenv("XL_SNAPSHOT_ROOT")) {
         fputs("fake-xl: no XL_SNAPSHOT_ROOT\n", stderr);
         exit(1);

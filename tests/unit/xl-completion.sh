@@ -78,6 +78,12 @@ completes '--failed' backup-stop --f
 completes 'web1|web2' backup-start --pull --listen h:1 --tls /d w
 completes 'web1|web2' checkpoint-dirty --until monday w
 completes '' save w
+completes 'backup-list |backup-prune |backup-restore |backup-save |backup-start |backup-status |backup-stop |backup-verify ' ba
+completes 'web1|web2' backup-save --disk xvda w
+completes "$tmp/root" backup-save web1 "$tmp/ro"
+completes "$tmp/root" backup-restore --set monday "$tmp/ro"
+completes "$tmp/root" backup-prune --keep-last 3 "$tmp/ro"
+completes '--keep-daily|--keep-last|--keep-monthly|--keep-weekly|--keep-yearly' backup-prune --keep
 completes 'off\ one|web1|web2' snapshot-create ''
 completes 'web1|web2' snapshot-create w
 completes 'web1|web2' -v snapshot-create w

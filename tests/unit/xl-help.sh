@@ -28,6 +28,7 @@ in_manual() {
 for c in snapshot-create snapshot-list snapshot-info snapshot-revert \
          snapshot-delete snapshot-redefine snapshot-export snapshot-merge \
          snapshot-check backup-start backup-status backup-stop \
+         backup-save backup-restore backup-verify backup-list backup-prune \
          checkpoint-create checkpoint-list checkpoint-info checkpoint-delete \
          checkpoint-dirty checkpoint-redefine; do
     if ! diff <(in_manual $c) <(in_help $c); then

@@ -90,6 +90,40 @@ typedef enum {
 int xlu_backup_xml(xlu_snapshot_catalogue *cat, xlu_backup_xml_kind kind,
                    char **xml_out);
 
+/*
+ * A backup that a client of ours reads by NBD and stores itself (xl
+ * backup-save):
+ *
+ *   UUID/backup-save.json  xlu_backup_save
+ *   UUID/backup-save.lock  held by the client as long as it lives
+ *
+ * _begin takes away what a dead client has left, and makes the view and its
+ * export. save: folder, name, and of snapshot and export what the lower
+ * library wants; it comes back filled. *lock_out has to be closed after _end.
+ * BUSY: there is one already.
+ *
+ * _end takes export and view down. Its checkpoint stays if `good`; then it
+ * gets an entry in the catalogue. Else it never was.
+ */
+int xlu_backup_save_begin(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
+                          int *lock_out, const libxl_snapshot_how *how);
+int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
+                        const xlu_backup_save *save, bool good,
+                        const libxl_snapshot_how *how);
+
+/* The domain's libxl_domain_config as JSON, as a snapshot keeps it; malloc'ed.
+ */
+int xlu_backup_domain_config(xlu_snapshot_catalogue *cat, char **json_out);
+
+/*
+ * For others than the client. One that is dead is cleaned up after: 0. One
+ * that lives is told to stop (SIGTERM) and will clean up itself, once the
+ * catalogue is closed: BUSY, without a word, and *pidfd_out, the caller's,
+ * tells its end. ERROR_NOTFOUND, without a word: none.
+ */
+int xlu_backup_save_stop(xlu_snapshot_catalogue *cat,
+                         const libxl_snapshot_how *how, int *pidfd_out);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -79,7 +79,7 @@ _xl_snapshot_arguments()
         case $word in
         -n|--name|-p|--path|--disk|--description|--socket|--since|--until|\
         -t|--to|--format|-c|--checkpoint|--speed|--scratch|--scratch-max|\
-        --listen|--tls)
+        --listen|--tls|--set|--keep-*)
             # checkpoint-list has a --name without a value.
             [[ $command$word != *-list--name ]] && skip=$word
             ;;
@@ -124,6 +124,11 @@ _xl_snapshot_arguments()
     if [[ $cur == -* ]]; then
         _xl_snapshot_match "$cur" < <(_xl_snapshot_options "$program" \
                                       "$command")
+    elif [[ $command == backup-@(restore|verify|list|prune) ]] ||
+         { [[ $command == backup-save ]] && ((${#operands[@]})); }; then
+        ((${#operands[@]} < 2)) || return
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
     elif ((${#operands[@]} == 0)); then
         _xl_snapshot_match "$cur" < <(_xl_snapshot_domains "$program")
     elif ((${#operands[@]} == 1)) && [[ $command == *-redefine ]]; then
@@ -151,7 +156,8 @@ _xl_snapshot()
                 snapshot-merge snapshot-check checkpoint-create
                 checkpoint-list checkpoint-info checkpoint-delete
                 checkpoint-dirty checkpoint-redefine
-                backup-start backup-status backup-stop"
+                backup-start backup-status backup-stop backup-save
+                backup-restore backup-verify backup-list backup-prune"
 
     COMPREPLY=()
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == -* ]]; do

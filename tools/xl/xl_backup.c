@@ -3,7 +3,9 @@
  * backup-start, -status and -stop. The copying is QEMU's: while it lasts no
  * lock is held, and an end of this process changes nothing.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #include "xl_text.h"
 
 #define POLL_US 300000
+#define STOP_MS 60000           /* for a backup-save to clean up */
 
 /* --- what is to be backed up --- */
 
@@ -229,6 +232,59 @@ static int end(const struct xl_globals *globals,
     return status;
 }
 
+/* Of one that backup-save reads: true if there was one. */
+static bool stop_save(struct xl_session *s, int *status, int *pidfd)
+{
+    int rc = xlu_backup_save_stop(s->cat, &s->how, pidfd);
+
+    if (rc == ERROR_NOTFOUND)
+        return false;
+    *status = XL_EXIT_DONE;
+    if (rc == LIBXL_SNAPSHOT_ERROR_BUSY && *pidfd >= 0)
+        return true;
+    if (rc)
+        *status = xl_session_failed(rc, "end of a backup of", s->dom.name);
+    else
+        printf("What a backup-save had left was taken away.\n");
+    return true;
+}
+
+/* It takes away what it has made itself, under the catalogue's lock. */
+static int wait_for_save(int pidfd)
+{
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    int r;
+
+    do
+        r = poll(&p, 1, STOP_MS);
+    while (r < 0 && errno == EINTR);
+    close(pidfd);
+    if (r > 0) {
+        printf("The backup-save was stopped.\n");
+        return XL_EXIT_DONE;
+    }
+    xl_say("the backup-save was told to stop, and has not ended yet");
+    return XL_EXIT_BUSY;
+}
+
+static int stop(const struct xl_globals *globals,
+                const struct xl_backup_options *o)
+{
+    struct xl_session s;
+    int pidfd = -1, status = xl_session_begin(&s, globals, o->domain);
+    bool found = true;
+
+    if (!status)
+        status = xl_session_write(&s, o->wait);
+    if (!status)
+        found = stop_save(&s, &status, &pidfd);
+    xl_session_end(&s);
+    if (!found)
+        return xl_pull_stop(globals, o, &status) ? status
+                                                 : end(globals, o, true);
+    return pidfd >= 0 ? wait_for_save(pidfd) : status;
+}
+
 static int follow(const struct xl_globals *globals,
                   const struct xl_backup_options *o)
 {
@@ -287,8 +343,8 @@ int xl_backup_main(const struct xl_globals *globals, int argc, char **argv)
                         : start_command(globals, &o);
     else if (!strcmp(argv[0], "backup-status"))
         status = status_command(globals, &o);
-    else if (!xl_pull_stop(globals, &o, &status))
-        status = end(globals, &o, true);
+    else
+        status = stop(globals, &o);
     xl_backup_options_free(&o);
     return status;
 }

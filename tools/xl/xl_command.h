@@ -46,6 +46,9 @@ int xl_checkpoint_main(const struct xl_globals *globals, int argc,
                        char **argv);
 /* backup-start, -status, -stop */
 int xl_backup_main(const struct xl_globals *globals, int argc, char **argv);
+/* backup-save, -restore, -verify, -list, -prune: becomes the client */
+int xl_save_main(const struct xl_globals *globals, int argc, char **argv);
+extern const char *xl_backup_client_path;
 int xl_recover_main(const struct xl_globals *globals, int argc, char **argv);
 
 #endif /* XL_COMMAND_H */

@@ -205,4 +205,24 @@ int xl_backup_parse(int argc, char **argv, struct xl_backup_options *out,
                     bool *help, struct xl_problem *problem);
 void xl_backup_options_free(struct xl_backup_options *o);
 
+/* --- xl_save_options.c --- */
+
+struct xl_save_options {
+    const char *domain, *dir, *target;
+    const char *checkpoint, *since, *scratch, *set;
+    const char **vdevs;         /* NULL-terminated; NULL: all */
+    int num_vdevs;
+    int keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly;
+    bool full, strict, quiesce, wait, json, raw, force, no_verify, dry_run;
+};
+
+extern const struct xl_option xl_backup_save_table[],
+       xl_backup_restore_table[], xl_backup_verify_table[],
+       xl_backup_list_table[], xl_backup_prune_table[];
+
+/* argv[0] says which of them. */
+int xl_save_parse(int argc, char **argv, struct xl_save_options *out,
+                  bool *help, struct xl_problem *problem);
+void xl_save_options_free(struct xl_save_options *o);
+
 #endif /* XL_OPTIONS_H */

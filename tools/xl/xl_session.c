@@ -24,7 +24,7 @@ static void on_signal(int sig)
  * Only for the time of an operation: while waiting for a lock, Ctrl-C just
  * ends the command.
  */
-static void catch_signals(void)
+void xl_session_catch_signals(void)
 {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction sa = { .sa_handler = on_signal };
@@ -38,6 +38,11 @@ static void catch_signals(void)
             continue;
         sigaction(signals[i], &sa, NULL);
     }
+}
+
+bool xl_session_interrupted(void)
+{
+    return interrupted;
 }
 
 static int step(libxl_ctx *ctx, libxl_snapshot_step step, uint64_t done,
@@ -236,7 +241,7 @@ int xl_session_write(struct xl_session *s, bool wait)
     /* While this waited, a revert may have given it another domid. */
     s->dom.domid = s->monitor.domid = domid_now(s);
     xl_monitor_before(&s->monitor);
-    catch_signals();
+    xl_session_catch_signals();
     xl_progress_begin(s->globals->progress_cr || isatty(STDERR_FILENO),
                       expected_bytes(s));
     return 0;

@@ -55,6 +55,9 @@ int xl_session_recover(struct xl_session *s);
  * doing: "snapshot of web1".
  */
 int xl_session_finish(struct xl_session *s, int rc, const char *doing);
+/* SIGINT, SIGTERM and SIGHUP are remembered from now on; _write does it. */
+void xl_session_catch_signals(void);
+bool xl_session_interrupted(void);
 /* An exit code for an rc outside an operation, with a sentence if needed. */
 int xl_session_failed(int rc, const char *doing, const char *domain);
 
