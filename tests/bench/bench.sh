@@ -53,7 +53,7 @@ pause_of()
     local name=$1 i id
 
     shift
-    guest_create "$name" pv -m 128 "$@" > /dev/null || return
+    guest_create "$name" pv -m 256 "$@" > /dev/null || return
     guest_wait_ticks "$name" 3
     id=$(domid "$name")
     for i in $(seq 0 "$rounds"); do
