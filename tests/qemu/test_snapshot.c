@@ -391,7 +391,8 @@ static void test_goes_back(void **state)
     libxl_domain_snapshot_safety_init(&safety);
     safety.name = strdup("xlss-safety");
     safety.memory_fd = memory_file("safety");
-    assert_int_equal(ftruncate(fd, 2), 0);  /* the fake's stream check sees nothing */
+    /* The fake's stream check sees nothing. */
+    assert_int_equal(ftruncate(fd, 2), 0);
     assert_int_equal(revert(&args, fd, &safety, &domid), XLSS(WENT_BACK));
     assert_int_equal(fake.tick, 2);
     assert_int_equal(domid, fake.domid);

@@ -320,13 +320,13 @@ int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
  * their data to their neighbours and are removed. Such files are left behind
  * where snapshots inside an overlay needed its base when the external one was
  * deleted. Such files beside the disk that nothing is based on, as after a
- * merge whose process died at its end, are removed as well. Bases that others have made (a template, an image of virsh's) are
- * not touched.
+ * merge whose process died at its end, are removed as well. Bases that others
+ * have made (a template, an image of virsh's) are not touched.
  *
  * args->keep: the files that snapshots of the domain live in, external ones'
  * base_path and internal ones' internal_path; they stay. What isn't in it goes:
- * it must be complete. args->disks empty:
- * all disks of a domain that runs that can have a chain. domid
+ * it must be complete. args->disks empty: all disks of a domain that runs that
+ * can have a chain. domid
  * INVALID_DOMID: the domain is off, and each disk has vdev, path and format.
  * On return args->disks says of each how many files went, and how many
  * stayed since snapshots inside an overlay read through to them.
@@ -480,8 +480,8 @@ int libxl_domain_snapshot_look(libxl_ctx *ctx, uint32_t domid,
  * so does a revert.
  *
  * ERROR_NOTFOUND (vdev), ERROR_INVAL, EXISTS (the checkpoint, the id),
- * NOT_POSSIBLE (blkback, driver domains), IMAGE_OPEN_TWICE, BITMAP_BROKEN (`since` isn't
- * there or can't be trusted: only a full backup is possible),
+ * NOT_POSSIBLE (blkback, driver domains), IMAGE_OPEN_TWICE, BITMAP_BROKEN
+ * (`since` isn't there or can't be trusted: only a full backup is possible),
  * NO_QEMU, NO_SPACE, BUSY, NOT_QUIESCED, QEMU_DIED, NEEDS_REPAIR (call
  * _delete).
  */

@@ -268,8 +268,8 @@ static int undo_checkpoint(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
     libxl_domain_checkpoint_args_init(&args);
     rc = libxl_domain_checkpoint_list(cat->ctx, cat->dom.domid, &found, how);
     if (!rc)
-        c = xluss__checkpoint_on(&found, p->snapshot.checkpoint, p->snapshot.sequence,
-                                 NULL);
+        c = xluss__checkpoint_on(&found, p->snapshot.checkpoint,
+                                 p->snapshot.sequence, NULL);
     if (c) {
         args.name = xluss__strdup(c->name);
         args.sequence = c->sequence;

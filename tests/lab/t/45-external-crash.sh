@@ -81,8 +81,8 @@ qemu_killed_at()
     local n=$1 tracer pid
 
     shift
-    strace -o /tmp/trace -e trace=sendto -e inject="sendto:signal=STOP:when=$n" \
-        "$@" > /tmp/out 2>&1 &
+    strace -o /tmp/trace -e trace=sendto \
+        -e inject="sendto:signal=STOP:when=$n" "$@" > /tmp/out 2>&1 &
     tracer=$!
     wait_for 60 stopped || { wait $tracer; return 1; }
     kill -9 "$(qemu_pid $name)"

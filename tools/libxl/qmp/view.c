@@ -6,7 +6,8 @@
 #include "../backup/view.h"
 
 /* After this many seconds of waiting for a slow scratch file the view is
- * broken, and the guest's write goes on. */
+ * broken, and the guest's write goes on. (Older versions of QEMU keep it as 32
+ * bits of nanoseconds: of 30 s 4.2 are left there.) */
 #define CBW_TIMEOUT_S 30
 
 /* How long the rings of a paused guest are waited for. */
