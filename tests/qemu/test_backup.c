@@ -378,6 +378,50 @@ static void test_every_reply_is_lost(void **state)
     every_fault(FAULT_AFTER);
 }
 
+/* The end is as patient: who tries it again finds all that is left. */
+static void every_fault_at_end(enum fault fault)
+{
+    int n, rc;
+
+    make(2);
+    truth_wanted(false);
+    for (n = 1; n < 200; n++) {
+        targets("full", LIBXL_DISK_FORMAT_QCOW2);
+        assert_int_equal(start(), 0);
+        assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
+        fake.calls = 0;
+        fake.failed = false;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = finish();
+        fake.fail_at = 0;
+        if (rc) {
+            if (getenv("V"))
+                fprintf(stderr, "call %d (%s): %d\n", n, fake.failed_call,
+                        rc);
+            assert_true(fake.failed);
+            rc = finish();
+            /* All but the last word of it was done. */
+            if (rc != ERROR_NOTFOUND)
+                assert_int_equal(rc, 0);
+        }
+        expect_clean();
+        run("rm %s/full-*", bed.dir);
+        if (!fake.failed)
+            break;
+    }
+    assert_in_range(n, 30, 199);
+    expect_disks_whole();
+    unmake();
+}
+
+static void test_end_fails(void **state)
+{
+    (void)state;
+    every_fault_at_end(FAULT_BEFORE);
+    every_fault_at_end(FAULT_AFTER);
+}
+
 /* --- incremental --- */
 
 static int last;                /* number of the last good backup */
@@ -704,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_call_fails),
         cmocka_unit_test(test_every_reply_is_lost),
+        cmocka_unit_test(test_end_fails),
     };
 
     alarm(600);

@@ -32,10 +32,10 @@ life()
     guest_create "$name" "$type" 64M || { fail "$type: boots"; return; }
     guest_wait_ticks "$name" 3
     uuid=$(uuid_of "$name")
-    check_status "$type: full" 0 xl backup-save -c s0 "$name" "$sets"
+    check_status 0 "$type: full" xl backup-save -c s0 "$name" "$sets"
     for i in 1 2; do
         guest_wait_ticks "$name" 2
-        check_status "$type: incremental $i" 0 \
+        check_status 0 "$type: incremental $i" \
             xl backup-save -c "s$i" "$name" "$sets"
         going "$type: incremental $i" "$name"
     done
@@ -43,7 +43,7 @@ life()
     guest_destroy "$name"
     guest_start "$name" || { fail "$type: starts again"; return; }
     guest_wait_ticks "$name" 2
-    check_status "$type: incremental, after a restart" 0 \
+    check_status 0 "$type: incremental, after a restart" \
         xl backup-save -c s3 "$name" "$sets"
     check_equal "$type: the list" "s0 s1 s2 s3 " \
         "$(xl backup-list --json "$sets" | jq -r '.. | .name? // empty' |

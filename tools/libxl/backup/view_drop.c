@@ -171,11 +171,12 @@ int libxlss__view_clean(struct libxlss__op *op, const char *id)
     if (rc)
         return rc;
     rc = find(&qmp, graph, id, &v);
+    /* Files first: who comes after us knows them by their nodes alone. */
+    if (!rc)
+        libxlss__scratch_remove(op, v);
     if (!rc)
         rc = del_scratch(&qmp, v);
     libxlss__qmp_close(&qmp);
-    if (!rc)
-        libxlss__scratch_remove(op, v);
     return rc;
 }
 
