@@ -38,14 +38,17 @@ static int reopen(void)
     xlu_snapshot_domain dom = { .name = strdup("web1"),
                                 .domid = fake.exists ? fake.domid
                                                      : (uint32_t)-1 };
+    int rc;
 
     if (cat)
         xlu_snapshot_close(cat);
     cat = NULL;
     snprintf(dom.uuid, sizeof(dom.uuid), "%s", fake.uuid);
     mkdir(in_bed("root"), 0700);
-    return xlu_snapshot_open(ctx, how.lg, in_bed("root"), &dom,
-                             XLU_SNAPSHOT_WRITE, &cat);
+    rc = xlu_snapshot_open(ctx, how.lg, in_bed("root"), &dom,
+                           XLU_SNAPSHOT_WRITE, &cat);
+    free(dom.name);
+    return rc;
 }
 
 static void begin(int disks)
