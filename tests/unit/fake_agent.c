@@ -131,6 +131,7 @@ static void serve(int fd)
 void fake_agent_start(const char *folder)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    pid_t pid;
     int fd;
 
     if (!fake_agent)
@@ -143,12 +144,14 @@ void fake_agent_start(const char *folder)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
         abort();
-    fake_agent->pid = fork();
-    if (fake_agent->pid == 0) {
+    /* What it is stored in is shared: the child would write a 0 to it. */
+    pid = fork();
+    if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
             serve(accept(fd, NULL, NULL));
     }
+    fake_agent->pid = pid;
     close(fd);
 }
 
