@@ -62,7 +62,9 @@ signalled INT group "Ctrl-C"
 signalled TERM one "SIGTERM"
 signalled KILL one "SIGKILL"
 
-# Calls of the main thread: sendto speaks to QEMU, rename moves documents and
+deaths=0
+
+# Calls of the main thread: sendmsg speaks to QEMU, rename moves documents and
 # journal, ioctl goes to the hypervisor.
 killed_at()
 {
@@ -72,11 +74,12 @@ killed_at()
         -e inject="$call:signal=KILL:when=$n" \
         xl snapshot-create -n new $name > /tmp/out 2>&1 || rc=$?
     [ $rc -ne 0 ] || return 1
+    deaths=$((deaths + 1))
     recovers "create killed at $call $n"
 }
 
 for n in ${long:+2} 4 ${long:+6 7 8} 9 ${long:+10} 11 12; do
-    killed_at sendto $n || break
+    killed_at sendmsg $n || break
 done
 for n in 1 ${long:+2 3} 4 ${long:+5 6 7}; do
     killed_at rename,renameat,renameat2 $n || break
@@ -94,6 +97,7 @@ reverted_killed_at()
         -e inject="$call:signal=KILL:when=$n" \
         xl snapshot-revert $name good > /tmp/out 2>&1 || rc=$?
     [ $rc -ne 0 ] || return 1
+    deaths=$((deaths + 1))
     wait_for 180 settled || fail "$what: the guard ends"
     check "$what: the domain is there" wait_for 60 domain_exists $name
     going "$what" $name
@@ -108,5 +112,6 @@ for n in 1 ${long:+2} 3 ${long:+4} 5 6 ${long:+7 8}; do
     reverted_killed_at rename,renameat,renameat2 $n || break
 done
 
+check "it was killed often enough: $deaths times" [ $deaths -ge 10 ]
 guest_destroy $name
 clean_images "the image is clean" $name

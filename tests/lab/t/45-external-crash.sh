@@ -8,6 +8,8 @@ name=ecrash
 long=${LAB_LONG:-}
 image=$lab_images/$name-xvda.qcow2
 
+deaths=0
+
 settled()
 {
     ! pgrep -x xl-snapshot-gua > /dev/null && ! pgrep -f snapshot-recover
@@ -44,7 +46,8 @@ killed_at()
     shift 2
     guest_mark $name
     ! strace -o /tmp/trace -e trace="$call" \
-        -e inject="$call:signal=KILL:when=$n" "$@" > /tmp/out 2>&1
+        -e inject="$call:signal=KILL:when=$n" "$@" > /tmp/out 2>&1 || return
+    deaths=$((deaths + 1))
 }
 
 need "a guest" guest_create $name pv 128M
@@ -53,9 +56,9 @@ need "a good snapshot" xl snapshot-create -e -n good $name
 folder=$catalogue/$(uuid_of $name)
 
 for n in 4 ${long:+6 7 8} 9 ${long:+10 11} 12 ${long:+13 14} 15; do
-    killed_at sendto "$n" xl snapshot-create -e -n new $name || break
-    recovers "create killed at sendto $n"
-    ! has new || check "create killed at sendto $n: new goes" \
+    killed_at sendmsg "$n" xl snapshot-create -e -n new $name || break
+    recovers "create killed at sendmsg $n"
+    ! has new || check "create killed at sendmsg $n: new goes" \
         xl snapshot-delete $name new
 done
 for n in 1 ${long:+2 3} 4 ${long:+5 6 7}; do
@@ -68,8 +71,8 @@ done
 
 for n in 3 ${long:+5 7 9} 11 ${long:+13 15 17} 19; do
     has new || xl snapshot-create -e -n new $name > /dev/null
-    killed_at sendto "$n" xl snapshot-delete $name new || break
-    recovers "delete killed at sendto $n"
+    killed_at sendmsg "$n" xl snapshot-delete $name new || break
+    recovers "delete killed at sendmsg $n"
 done
 ! has new || check "new goes" xl snapshot-delete $name new
 
@@ -88,11 +91,12 @@ qemu_killed_at()
     local n=$1 tracer pid
 
     shift
-    strace -o /tmp/trace -e trace=sendto \
-        -e inject="sendto:signal=STOP:when=$n" "$@" > /tmp/out 2>&1 &
+    strace -o /tmp/trace -e trace=sendmsg \
+        -e inject="sendmsg:signal=STOP:when=$n" "$@" > /tmp/out 2>&1 &
     tracer=$!
     wait_for 60 stopped || { wait $tracer; return 1; }
     kill -9 "$(qemu_pid $name)"
+    deaths=$((deaths + 1))
     sleep 1
     pid=$(pgrep -P $tracer)
     kill -CONT "$pid"
@@ -118,16 +122,17 @@ boots_again()
 
 for n in 6 ${long:+8 10} 12 ${long:+14}; do
     qemu_killed_at "$n" xl snapshot-create -e -n new $name || break
-    boots_again "create, QEMU killed at sendto $n"
-    ! has new || check "create, QEMU killed at sendto $n: new goes" \
+    boots_again "create, QEMU killed at sendmsg $n"
+    ! has new || check "create, QEMU killed at sendmsg $n: new goes" \
         xl snapshot-delete $name new
 done
 for n in 5 ${long:+9 13} 17; do
     has new || xl snapshot-create -e -n new $name > /dev/null
     qemu_killed_at "$n" xl snapshot-delete $name new || break
-    boots_again "delete, QEMU killed at sendto $n"
+    boots_again "delete, QEMU killed at sendmsg $n"
 done
 
+check "it was killed often enough: $deaths times" [ $deaths -ge 15 ]
 guest_destroy $name
 for n in new good; do
     ! has $n || check "$n goes" xl snapshot-delete $name $n

@@ -148,12 +148,20 @@ settled()
     ! pgrep -x xl-snapshot-gua > /dev/null && ! pgrep -f snapshot-recover
 }
 
-strace -ttt -s 200 -e trace=sendto -o /tmp/trace \
+# The agent is spoken to by sendto, QEMU by sendmsg.
+strace -ttt -s 200 -e trace=sendto,sendmsg -o /tmp/trace \
     xl snapshot-create --disk-only --quiesce -n traced $dom > /dev/null
 xl snapshot-delete $dom traced > /dev/null
 call_of()
 {
     grep ' sendto' /tmp/trace | grep -n "$1" | head -n 1 | cut -d: -f1
+}
+
+# How often QEMU was spoken to before it.
+before()
+{
+    awk -v a="$1" 'index($0, a) { print n + 0; exit }
+        / sendmsg/ { n++ }' /tmp/trace
 }
 
 # From one call to another, in milliseconds.
@@ -168,7 +176,7 @@ note "under emulation and strace: QEMU stopped $(between 'stop\\' \
 
 killed_at()
 {
-    strace -e trace=sendto -e inject="sendto:signal=KILL:when=$2" \
+    strace -e trace="$2" -e inject="$2:signal=KILL:when=$3" \
         -o /tmp/trace.kill xl snapshot-create --disk-only --quiesce -n dead \
         $dom > /tmp/out 2>&1
     check "killed $1: the guest is thawed" writes
@@ -180,8 +188,8 @@ killed_at()
 
 check "the trace shows freeze and thaw" \
     test "$(call_of freeze-freeze)" -lt "$(call_of freeze-thaw)"
-killed_at "frozen and paused" $(($(call_of freeze-freeze) + 2))
-killed_at "frozen and running" "$(call_of freeze-thaw)"
+killed_at "frozen and paused" sendmsg $(($(before freeze-freeze) + 2))
+killed_at "frozen and running" sendto "$(call_of freeze-thaw)"
 check "the guest is right" guest_check $dom
 
 # ---- paused
