@@ -16,23 +16,18 @@
 #include "bed.h"
 #include "fake_libxl.h"
 #include "group.h"
+#include "shell.h"
 
 extern libxl_ctx *ctx;
 extern libxl_snapshot_how how;
 
 bool scene_begin(void);
-__attribute__((format(printf, 1, 2)))
-int run(const char *fmt, ...);
 
 /* Disks with a pattern of their own in the first 8 MiB. */
 void make(int disks);
 void unmake(void);
 /* After a test, see group.h. */
 int scene_abandon(void **state);
-
-/* A path in the bed's folder; valid until some calls later. */
-__attribute__((format(printf, 1, 2)))
-const char *in_bed(const char *fmt, ...);
 
 /* Starts and ends the guest's writing, at any MiB, from a seed. */
 void writer_start(unsigned int seed);

@@ -8,6 +8,7 @@
 
 #include "checkpoint_scene.h"
 #include "model.h"
+#include "shell.h"
 
 #define SEQ_DISKS 2
 
@@ -16,14 +17,9 @@ extern char seq_settled[SEQ_DISKS][192];
 
 /* Once in n times. */
 bool chance(int n);
-__attribute__((format(printf, 1, 2)))
-int shell(const char *fmt, ...);
 /* What is done next; printed where the sequence fails. */
 __attribute__((format(printf, 1, 2)))
 void say(const char *fmt, ...);
-/* A path in the bed's folder; valid until some calls later. */
-__attribute__((format(printf, 1, 2)))
-const char *in_bed(const char *fmt, ...);
 
 /* The domain is off and on again; by the user's configuration. */
 void seq_turn_off(void);

@@ -141,7 +141,7 @@ void backup_expect_clean(void)
             fail_msg("%s is left", node);
     }
     yajl_tree_free(v);
-    assert_int_not_equal(shell("ls '%s' | grep -q scratch", bed.dir), 0);
+    assert_int_not_equal(run("ls '%s' | grep -q scratch", bed.dir), 0);
 }
 
 /* --- what it is --- */
@@ -151,7 +151,7 @@ static bool restores(int n, int disk)
     const char *image = in_bed("b%d-%s", n, bed.vdev[disk]);
     const char *truth = in_bed("truth-b%d-%d", n, disk);
 
-    return !shell("qemu-img compare -q -f qcow2 -F raw '%s' '%s'", image,
+    return !run("qemu-img compare -q -f qcow2 -F raw '%s' '%s'", image,
                   truth);
 }
 
@@ -160,7 +160,7 @@ static bool restores_by_nbd(int n, int disk)
 {
     const char *image = in_bed("b%d-%s", n, bed.vdev[disk]);
 
-    return !shell("[ $(nbdinfo --size -- [ qemu-nbd -r -f qcow2 '%s' ]) = "
+    return !run("[ $(nbdinfo --size -- [ qemu-nbd -r -f qcow2 '%s' ]) = "
                   "%llu ] && nbdcopy -- [ qemu-nbd -r -f qcow2 '%s' ] '%s' && "
                   "qemu-img compare -q -f raw -F raw '%s' '%s' && rm '%s'",
                   image, MODEL_SIZE, image, in_bed("restored"),
@@ -175,7 +175,7 @@ static void verify(int n, bool nbd)
     for (d = 0; d < SEQ_DISKS; d++)
         if (!restores(n, d) || (nbd && !restores_by_nbd(n, d))) {
             /* Where? */
-            shell("qemu-img compare -f qcow2 -F raw '%s' '%s' >&2; "
+            run("qemu-img compare -f qcow2 -F raw '%s' '%s' >&2; "
                   "qemu-img map -f qcow2 '%s' >&2",
                   in_bed("b%d-%s", n, bed.vdev[d]),
                   in_bed("truth-b%d-%d", n, d),

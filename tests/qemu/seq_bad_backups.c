@@ -75,7 +75,7 @@ static void cancelled(void)
 static void target_full(void)
 {
     say("  its target is full");
-    assert_int_equal(shell("mkdir '%s' && mount -t tmpfs -o size=%d seq '%s'",
+    assert_int_equal(run("mkdir '%s' && mount -t tmpfs -o size=%d seq '%s'",
                            in_bed("small"), SMALL, in_bed("small")), 0);
     backup_set_target(1, in_bed("small/t"), LIBXL_DISK_FORMAT_QCOW2);
     assert_int_equal(backup_start(), 0);
@@ -86,7 +86,7 @@ static void target_full(void)
     assert_int_equal(libxl_domain_backup_finish(ctx, fake.domid, &seq_b, &how,
                                                 NULL), ERROR_FAIL);
     assert_int_not_equal(access(in_bed("small/t"), F_OK), 0);
-    assert_int_equal(shell("umount '%s' && rmdir '%s'", in_bed("small"),
+    assert_int_equal(run("umount '%s' && rmdir '%s'", in_bed("small"),
                            in_bed("small")), 0);
     never_was();
 }
@@ -94,7 +94,7 @@ static void target_full(void)
 static void server_dies(void)
 {
     say("  its target dies");
-    assert_int_equal(shell("truncate -s %llu '%s' && qemu-nbd --fork -f raw "
+    assert_int_equal(run("truncate -s %llu '%s' && qemu-nbd --fork -f raw "
                            "-x t -k '%s' --pid-file='%s' '%s'", MODEL_SIZE,
                            in_bed("store"), in_bed("sock"), in_bed("pid"),
                            in_bed("store")), 0);
@@ -105,7 +105,7 @@ static void server_dies(void)
     free(seq_b.disks[1].base);
     seq_b.disks[1].base = NULL;
     assert_int_equal(backup_start(), 0);
-    assert_int_equal(shell("kill -9 $(cat '%s'); rm -f '%s'", in_bed("pid"),
+    assert_int_equal(run("kill -9 $(cat '%s'); rm -f '%s'", in_bed("pid"),
                            in_bed("sock")), 0);
     model_write_some(2);
     backup_no_limit();
@@ -126,7 +126,7 @@ static void scratch_full(void)
 
 static void leave_files(void)
 {
-    (void)shell("rm -f '%s'/*scratch* '%s'/b%d-*", bed.dir, bed.dir, seq_next);
+    (void)run("rm -f '%s'/*scratch* '%s'/b%d-*", bed.dir, bed.dir, seq_next);
 }
 
 static void qemu_dies(void)

@@ -213,9 +213,9 @@ static bool verify(const struct snap *s, int disk)
     const char *truth = in_bed("truth-%s-%d", s->args.name, disk);
 
     if (s->external)
-        return !shell("qemu-img compare -q -f qcow2 -F raw 'file:%s' '%s'",
+        return !run("qemu-img compare -q -f qcow2 -F raw 'file:%s' '%s'",
                       path, truth);
-    return !shell("qemu-img convert -f qcow2 -O raw -l snapshot.name='%s' "
+    return !run("qemu-img convert -f qcow2 -O raw -l snapshot.name='%s' "
                   "'file:%s' '%s' && "
                   "qemu-img compare -q -f raw -F raw '%s' '%s'", s->args.name,
                   path ? path : seq_settled[disk], in_bed("inside"),

@@ -29,33 +29,6 @@ bool chance(int n)
     return rand() % n == 0;
 }
 
-int shell(const char *fmt, ...)
-{
-    char command[4096];
-    va_list ap;
-    int r;
-
-    va_start(ap, fmt);
-    vsnprintf(command, sizeof(command), fmt, ap);
-    va_end(ap);
-    r = system(command);
-    return WIFEXITED(r) ? WEXITSTATUS(r) : -1;
-}
-
-const char *in_bed(const char *fmt, ...)
-{
-    static char text[8][256];
-    static int turn;
-    char name[160], *to = text[turn = (turn + 1) % 8];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(name, sizeof(name), fmt, ap);
-    va_end(ap);
-    snprintf(to, sizeof(text[0]), "%s/%s", bed.dir, name);
-    return to;
-}
-
 void say(const char *fmt, ...)
 {
     size_t len = strlen(trail);
@@ -258,7 +231,7 @@ static void at_the_end(void)
     for (d = 0; d < SEQ_DISKS; d++) {
         assert_true(bed_check_clean(d));
         model_image(d, in_bed("truth"));
-        if (shell("qemu-img compare -q -f qcow2 -F raw 'file:%s' '%s'",
+        if (run("qemu-img compare -q -f qcow2 -F raw 'file:%s' '%s'",
                   bed.path[d], in_bed("truth")))
             fail_msg("disk %d does not hold what was written", d);
     }
@@ -287,7 +260,7 @@ static int abandon(void **state)
     if (*trail)
         print_message("seed %d:\n%s", (int)(uintptr_t)*state, trail);
     if (bed.dir[0])
-        shell("umount -l '%s' 2>/dev/null", in_bed("small"));
+        run("umount -l '%s' 2>/dev/null", in_bed("small"));
     return scene_abandon(state);
 }
 

@@ -155,6 +155,8 @@ bool bk_image_header_ok(int dir, const char *vdev, uint64_t size,
 bool bk_image_check(int dir, const char *vdev, char **problem);
 /* xxh64 and size into d. *problem, malloc'ed, on failure. */
 bool bk_image_hash(int dir, struct bk_disk *d, char **problem);
+/* Brings a file to the disk; where: for sentences. An exit code. */
+int bk_image_sync(int dir, const char *file, const char *where);
 /* Flat, into a new image: of another folder by its absolute path. */
 int bk_image_flatten(int dir, const char *vdev, uint64_t size, int to_dir,
                      const char *to_path, const char *to_name, bool raw);

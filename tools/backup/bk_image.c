@@ -232,3 +232,16 @@ int bk_image_rebase(int dir, const char *vdev, const char *base,
     free(below);
     return code;
 }
+
+int bk_image_sync(int dir, const char *file, const char *where)
+{
+    int status, fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0) {
+        xl_say("opening %s: %s", where, strerror(errno));
+        return XL_EXIT_FAILED;
+    }
+    status = bk_sync(fd, where);
+    close(fd);
+    return status;
+}

@@ -65,16 +65,6 @@ static struct bk_set *new_base(struct bk_folder *f, struct bk_set *s)
     return base;
 }
 
-static int sync_file(int dir, const char *file)
-{
-    int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    int status = fd < 0 ? XL_EXIT_FAILED : bk_sync(fd, file);
-
-    if (fd >= 0)
-        close(fd);
-    return status;
-}
-
 static int merge_disk(struct bk_folder *f, struct bk_set *s,
                       const struct bk_set *base, int from, int to,
                       struct bk_disk *d)
@@ -92,7 +82,7 @@ static int merge_disk(struct bk_folder *f, struct bk_set *s,
                                   false);
     }
     if (!status)
-        status = sync_file(to, file);
+        status = bk_image_sync(to, file, where);
     if (!status && !bk_image_hash(to, d, &problem)) {
         xl_say("reading %s/%s: %s", where, file, problem);
         status = XL_EXIT_FAILED;

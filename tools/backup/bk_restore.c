@@ -101,16 +101,6 @@ static int check_target(const struct restore *r)
     return status;
 }
 
-static int sync_file(int dir, const char *name)
-{
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    int status = fd < 0 ? XL_EXIT_FAILED : bk_sync(fd, name);
-
-    if (fd >= 0)
-        close(fd);
-    return status;
-}
-
 static int restore_disk(struct restore *r, const struct bk_disk *d)
 {
     char *name = xl_printf("%s.%s", d->vdev, r->format);
@@ -121,7 +111,7 @@ static int restore_disk(struct restore *r, const struct bk_disk *d)
         status = bk_image_flatten(r->from, d->vdev, d->size, r->to, r->path,
                                   part, r->o->raw);
     if (!status)
-        status = sync_file(r->to, part);
+        status = bk_image_sync(r->to, part, part);
     if (!status)
         status = bk_rename(r->to, part, name, r->path);
     if (status)

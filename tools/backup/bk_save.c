@@ -369,11 +369,8 @@ static const char *export_name(const struct save *s, const char *vdev)
 static int finish_file(int dir, struct bk_disk *d, const char *where)
 {
     char *file = bk_file_name(d->vdev), *problem = NULL;
-    int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    int status = fd < 0 ? XL_EXIT_FAILED : bk_sync(fd, where);
+    int status = bk_image_sync(dir, file, where);
 
-    if (fd >= 0)
-        close(fd);
     if (!status && !bk_image_hash(dir, d, &problem)) {
         if (!bk_interrupted())
             xl_say("reading %s: %s", where, problem);
@@ -482,9 +479,9 @@ static void report(const struct save *s)
     for (i = 0; i < s->set.num_disks; i++)
         copied += s->set.disks[i].copied;
     text = xl_size(copied);
-    printf("Backup %s of %s: %s%s%s, %s copied.\n", s->set.name,
+    printf("Backup %s of %s: %s%s, %s copied.\n", s->set.name,
            s->set.domain, s->set.base ? "incremental since " : "full",
-           s->set.base ? s->set.base : "", "", text);
+           s->set.base ? s->set.base : "", text);
     free(text);
 }
 

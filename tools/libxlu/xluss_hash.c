@@ -148,14 +148,21 @@ struct xluss__follower *xluss__hash_follow(int fd)
     return f;
 }
 
-int xluss__hash_end(struct xluss__follower *f, char text[17])
+/* Somebody waits for it now: it runs as others do. */
+static void join(struct xluss__follower *f)
 {
     const struct sched_param param = { 0 };
-    int e;
 
     pthread_setschedparam(f->thread, SCHED_OTHER, &param);
     f->complete = true;
     pthread_join(f->thread, NULL);
+}
+
+int xluss__hash_end(struct xluss__follower *f, char text[17])
+{
+    int e;
+
+    join(f);
     e = f->error;
     if (!e)
         result(f, text);
@@ -167,7 +174,7 @@ void xluss__hash_give_up(struct xluss__follower *f)
 {
     if (!f)
         return;
-    f->given_up = f->complete = true;
-    pthread_join(f->thread, NULL);
+    f->given_up = true;
+    join(f);
     follower_free(f);
 }

@@ -2,7 +2,8 @@
 /*
  * One picture of QEMU's block nodes: which node each guest disk writes to,
  * who else has the image open, its snapshots and its bitmaps. It is read
- * afresh in each QMP session; nothing of it outlives the session.
+ * afresh in each QMP session; nothing of it outlives the session but which
+ * vdev a device is, which doesn't change (graph.c).
  */
 #ifndef LIBXLSS_GRAPH_H
 #define LIBXLSS_GRAPH_H
