@@ -13,17 +13,6 @@ struct request {
     const libxl_snapshot_how *how;
 };
 
-static int check_free(struct libxlss__op *op, struct libxlss__checkpoints *c,
-                      const char *name)
-{
-    struct libxlss__checkpoint *cp = libxlss__checkpoint_find(c, name);
-
-    if (!cp || !cp->in_top)
-        return 0;
-    LOG_ERROR(op, "disk %s already has a checkpoint \"%s\"", c->vdev, name);
-    return XLSS(EXISTS);
-}
-
 /* In the window: QEMU is stopped, and op's disks have their nodes. */
 static int start(struct libxlss__op *op, struct libxlss__qmp *qmp,
                  libxl_domain_checkpoint_args *args)
@@ -36,16 +25,10 @@ static int start(struct libxlss__op *op, struct libxlss__qmp *qmp,
     rc = libxlss__checkpoint_no_twins(op);
     if (!rc)
         rc = libxlss__checkpoints_of_disks(qmp, &c);
-    for (i = 0; !rc && i < op->num_disks; i++) {
-        if (!op->disks[i].driver)
-            continue;
-        rc = check_free(op, &c[i], args->name);
-        if (c[i].last_seq > seq)
-            seq = c[i].last_seq;
-    }
+    if (!rc)
+        rc = libxlss__checkpoint_number(op, c, args->name, &seq);
     if (rc)
         return rc;
-    seq++;
     libxlss__transaction_begin(&t);
     for (i = 0; i < op->num_disks; i++)
         if (op->disks[i].driver)
@@ -158,14 +141,10 @@ static int create(struct libxlss__op *op, const struct request *r)
     bool frozen;
     int rc, rc2;
 
-    if (!libxlss__checkpoint_name_ok(args->name)) {
-        LOG_ERROR(op, "a checkpoint can't be called \"%s\": letters, digits, "
-                  "_ - and . are allowed, no . at the beginning, %d at most",
-                  args->name ? args->name : "", XLSS_CHECKPOINT_NAME_MAX);
-        return ERROR_INVAL;
-    }
-    rc = libxlss__checkpoint_begin(op, r->how, args->disks, args->num_disks,
-                                   false, true);
+    rc = libxlss__checkpoint_check_name(op, args->name);
+    if (!rc)
+        rc = libxlss__checkpoint_begin(op, r->how, args->disks,
+                                       args->num_disks, false, true);
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_SUSPEND);
     if (!rc)

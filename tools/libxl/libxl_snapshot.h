@@ -75,6 +75,15 @@
 #endif
 
 /*
+ * LIBXL_HAVE_DOMAIN_SNAPSHOT_CHECKPOINT
+ *
+ * libxl_domain_snapshot_args.checkpoint is heard.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_SNAPSHOT_CHECKPOINT
+#define LIBXL_HAVE_DOMAIN_SNAPSHOT_CHECKPOINT 1
+#endif
+
+/*
  * LIBXL_HAVE_DOMAIN_BLOCK_SNAPSHOT
  *
  * libxl_domain_block_snapshot_create, _delete and _list exist.
@@ -191,6 +200,15 @@ typedef struct libxl_snapshot_how {
  * false at its end. The guest is thawed before the call returns, or the call
  * fails with NEEDS_REPAIR, and the guard goes on trying.
  *
+ * args->checkpoint begins in the same instant, by the same `transaction`, as
+ * of libxl_domain_checkpoint_create: on the disks that take part, and not on
+ * those with kind NONE. Where a disk can't have one (NOT_POSSIBLE,
+ * IMAGE_OPEN_TWICE), or has it (EXISTS), nothing starts. Of an external
+ * snapshot it is in the overlay. args->checkpoint_sequence, in: the highest
+ * that the caller knows of; before step PREPARE it is the checkpoint's own.
+ * Afterwards the two have nothing to do with each other any more: _delete and
+ * _revert don't hear of it, and a revert breaks it as it does all others.
+ *
  * On failure the guest runs as before and nothing of the snapshot is left,
  * except in memory_fd, which is the caller's to remove. A paused domain is
  * let run for the suspend handshake alone, and is paused again.
@@ -277,7 +295,9 @@ int libxl_domain_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
  * After the death of a process in the middle of an operation: sets a domain
  * running that the operation had stopped (domid INVALID_DOMID: none), and,
  * for CREATE and DELETE, removes the snapshot from all disks of args on
- * which it is. For REVERT it only does the former: call _revert again.
+ * which it is; for CREATE, a checkpoint that began with it never was. For
+ * REVERT it only does the former: call _revert again. A domain that is off
+ * keeps the checkpoint's bitmaps, if they were stored.
  * May be called any number of times. A domain that somebody else paused
  * stays paused: only args->paused false lets it be unpaused.
  */

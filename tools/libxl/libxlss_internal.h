@@ -93,6 +93,8 @@ struct libxlss__op {
     int num_keep;
     libxl_merge_direction direction;
     uint64_t child_ms;          /* how long a child may take; 0: as ever */
+    const char *checkpoint;     /* begins with the snapshot; NULL: none */
+    uint64_t checkpoint_seq;    /* its number */
 
     void **allocs;              /* freed at the operation's end */
     size_t num_allocs;

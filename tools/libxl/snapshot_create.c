@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "disk/disk.h"
+#include "checkpoint/checkpoint.h"
 
 struct create {
     libxl_ctx *ctx;
@@ -42,7 +42,8 @@ static int check_args(struct libxlss__op *op, const struct create *c)
                   "would come back frozen");
         return ERROR_INVAL;
     }
-    return 0;
+    return c->args->checkpoint
+           ? libxlss__checkpoint_check_name(op, c->args->checkpoint) : 0;
 }
 
 static int look(struct libxlss__op *op, const struct create *c)
@@ -68,6 +69,8 @@ static int look(struct libxlss__op *op, const struct create *c)
         rc = libxlss__disks_need_qemu(op);
     if (!rc && wanted(c->args->live))
         rc = libxlss__live_disks(op);
+    if (!rc)
+        rc = libxlss__checkpoint_plan(op, c->args);
     if (!rc)
         rc = libxlss__disks_plan(op);
     return rc;
@@ -136,10 +139,17 @@ static bool any_taken(struct libxlss__op *op)
 /* The guest runs again by now. */
 static int undo(struct libxlss__op *op, int rc)
 {
+    int rc2 = 0, rc3;
+
     op->committed = op->undoing = true;
     if (!any_taken(op))
         return rc;
-    if (!libxlss__disks_remove(op, NULL))
+    /* Its bitmaps are where the guest writes now. */
+    if (op->checkpoint)
+        rc2 = libxlss__checkpoint_undo(op, op->checkpoint,
+                                       op->checkpoint_seq);
+    rc3 = libxlss__disks_remove(op, NULL);
+    if (!rc2 && !rc3)
         return rc;
     LOG_ERROR(op, "the snapshot could not be removed from every disk; it "
               "needs repair");

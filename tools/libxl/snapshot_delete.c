@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/disk.h"
+#include "checkpoint/checkpoint.h"
 #include "export.h"
 
 struct request {
@@ -126,6 +126,21 @@ static int recover_merge(struct libxlss__op *op, const struct request *r)
     return rc;
 }
 
+/* The checkpoint that began with the snapshot. An earlier try may have got as
+ * far as to a job. */
+static int undo_checkpoint(struct libxlss__op *op, const struct request *r)
+{
+    int rc = 0;
+
+    if (r->intent != LIBXL_SNAPSHOT_INTENT_CREATE || !r->args->checkpoint ||
+        !r->args->checkpoint_sequence)
+        return 0;
+    if (op->domid != XLSS_OFF && libxlss__qemu_alive(op))
+        rc = libxlss__merge_end_all(op);
+    return rc ? rc : libxlss__checkpoint_undo(op, r->args->checkpoint,
+                                              r->args->checkpoint_sequence);
+}
+
 static int recover(struct libxlss__op *op, const struct request *r)
 {
     int rc = 0;
@@ -150,6 +165,8 @@ static int recover(struct libxlss__op *op, const struct request *r)
     rc = libxlss__disks_recorded(op, r->args);
     if (!rc)
         rc = guard(op);
+    if (!rc)
+        rc = undo_checkpoint(op, r);
     if (!rc)
         rc = libxlss__disks_remove(op, NULL);
     return rc ? XLSS(NEEDS_REPAIR) : 0;

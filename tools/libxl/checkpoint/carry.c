@@ -52,24 +52,56 @@ libxlss__checkpoint_extreme(const struct libxlss__node *node, bool newest,
     return found;
 }
 
+#define PART_MAX (sizeof(XLSS_PART_PREFIX) + 20 + XLSS_CHECKPOINT_NAME_MAX)
+
+/* The base's that goes on in an overlay, and the name of its part there; NULL:
+ * none does. */
+static const struct libxlss__bitmap *
+goes_on(const struct libxlss__node *base, char part[PART_MAX])
+{
+    const struct libxlss__bitmap *last;
+    const char *name;
+    uint64_t seq;
+
+    last = libxlss__checkpoint_extreme(base, true, &seq, &name, NULL);
+    if (!last || !last->recording || last->inconsistent)
+        return NULL;
+    snprintf(part, PART_MAX, XLSS_PART_PREFIX "%llu-%s",
+             (unsigned long long)seq, name);
+    return last;
+}
+
 void libxlss__checkpoint_carry(struct libxlss__transaction *t,
                                const struct libxlss__node *base,
                                const char *overlay)
 {
-    char bitmap[sizeof(XLSS_PART_PREFIX) + 20 + XLSS_CHECKPOINT_NAME_MAX];
     const struct libxlss__bitmap *last;
-    const char *name;
-    uint64_t seq;
-    bool part;
+    char part[PART_MAX];
 
-    last = libxlss__checkpoint_extreme(base, true, &seq, &name, &part);
-    if (!last || !last->recording || last->inconsistent)
-        return;
+    last = goes_on(base, part);
     /* The base's stays enabled: should the base be written to, it knows. */
-    snprintf(bitmap, sizeof(bitmap), XLSS_PART_PREFIX "%llu-%s",
-             (unsigned long long)seq, name);
-    libxlss__transaction_bitmap_add(t, overlay, bitmap, last->persistent,
-                                    false, last->granularity);
+    if (last)
+        libxlss__transaction_bitmap_add(t, overlay, part, last->persistent,
+                                        false, last->granularity);
+}
+
+void libxlss__checkpoint_start_above(struct libxlss__op *op,
+                                     struct libxlss__transaction *t,
+                                     const struct libxlss__node *base,
+                                     const char *overlay, uint64_t seq,
+                                     const char *name)
+{
+    const struct libxlss__bitmap *last;
+    char part[PART_MAX];
+
+    last = goes_on(base, part);
+    /* An overlay is qcow2, whatever its base is. */
+    libxlss__transaction_bitmap_add(t, overlay,
+                                    libxlss__checkpoint_bitmap(op, seq, name),
+                                    !libxlss__has_emulated_disks(op), false,
+                                    last ? last->granularity : 0);
+    if (last)
+        libxlss__transaction_bitmap_disable(t, overlay, part);
 }
 
 /* One of the base's: the overlay's own part goes into it. */

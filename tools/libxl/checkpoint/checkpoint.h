@@ -42,6 +42,7 @@
  * has at most 228, and QEMU takes 1023. */
 #define XLSS_CHECKPOINT_NAME_MAX 200
 bool libxlss__checkpoint_name_ok(const char *name);
+int libxlss__checkpoint_check_name(struct libxlss__op *op, const char *name);
 char *libxlss__checkpoint_bitmap(struct libxlss__op *op, uint64_t seq,
                                  const char *name);
 /* A further part of it. */
@@ -104,6 +105,13 @@ libxlss__checkpoint_recording(struct libxlss__checkpoints *c);
 void libxlss__checkpoint_carry(struct libxlss__transaction *t,
                                const struct libxlss__node *base,
                                const char *overlay);
+/* After that: the checkpoint seq-name begins in the overlay, and what was
+ * carried there only says what is below. */
+void libxlss__checkpoint_start_above(struct libxlss__op *op,
+                                     struct libxlss__transaction *t,
+                                     const struct libxlss__node *base,
+                                     const char *overlay, uint64_t seq,
+                                     const char *name);
 /*
  * The data of `base` is in `overlay`, which is based on it, and will be based
  * on what `base` is based on: it takes the bitmaps over, too. Both are
@@ -192,6 +200,10 @@ int libxlss__checkpoint_begin(struct libxlss__op *op,
                               char *const *vdevs, int num, bool lenient,
                               bool guard);
 bool libxlss__checkpoint_any(const struct libxlss__op *op);
+/* NOT_POSSIBLE, with a sentence: not on this disk; on none. */
+int libxlss__checkpoint_possible(struct libxlss__op *op,
+                                 const struct libxlss__disk *disk);
+int libxlss__checkpoint_no_disk(struct libxlss__op *op);
 
 /*
  * Fills op->disks, after libxlss__domain_config: those with these vdevs, each
@@ -207,9 +219,37 @@ int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
  */
 int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
                                   struct libxlss__checkpoints **list_r);
+/* The number of one that is about to begin on all of op's disks: above *seq
+ * and all that are in `list`. EXISTS: a disk has one of that name. */
+int libxlss__checkpoint_number(struct libxlss__op *op,
+                               struct libxlss__checkpoints *list,
+                               const char *name, uint64_t *seq);
 /* Two writable nodes, one of them idle: whose bitmap is right is not known
  * from then on. IMAGE_OPEN_TWICE, with a sentence. */
 int libxlss__checkpoint_no_twins(struct libxlss__op *op);
+
+/* instant.c: one that begins in the instant of a snapshot, op->checkpoint. */
+
+/* Before anything is touched, after the choice of disks: can it be? Sets
+ * op->checkpoint, and its number here and in args. */
+int libxlss__checkpoint_plan(struct libxlss__op *op,
+                             libxl_domain_snapshot_args *args);
+/* In the window: what the disks have, for _join. BUSY: somebody else has made
+ * one meanwhile. */
+int libxlss__checkpoint_look(struct libxlss__qmp *qmp,
+                             struct libxlss__checkpoints **list_r);
+/* After the disk's part in the snapshot, in the same transaction. */
+void libxlss__checkpoint_join(struct libxlss__op *op,
+                              struct libxlss__transaction *t,
+                              const struct libxlss__checkpoints *c,
+                              const struct libxlss__disk *disk);
+/*
+ * It never was: its predecessor records again, and has what it had. It may
+ * not be there, or on some disks only. Without a QEMU nothing is done: what
+ * has a stored bitmap by then is a checkpoint as any other.
+ */
+int libxlss__checkpoint_undo(struct libxlss__op *op, const char *name,
+                             uint64_t seq);
 
 /* extents.c: a bitmap that is stored in a qcow2 file, as extents. */
 int libxlss__bitmap_read(struct libxlss__op *op, const char *path,

@@ -46,6 +46,24 @@ static const char *why_not(const struct libxlss__disk *disk)
     return NULL;
 }
 
+int libxlss__checkpoint_possible(struct libxlss__op *op,
+                                 const struct libxlss__disk *disk)
+{
+    const char *why = why_not(disk);
+
+    if (!why)
+        return 0;
+    LOG_ERROR(op, "disk %s (%s): it can't have checkpoints: %s", disk->vdev,
+              disk->path, why);
+    return XLSS(NOT_POSSIBLE);
+}
+
+int libxlss__checkpoint_no_disk(struct libxlss__op *op)
+{
+    LOG_ERROR(op, "the domain has no disk that can have checkpoints");
+    return XLSS(NOT_POSSIBLE);
+}
+
 int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
                               int num, bool lenient)
 {
@@ -60,17 +78,13 @@ int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
         rc = check_named(op, vdevs, num);
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
-        const char *why = why_not(disk);
 
         if (num && !is_named(disk, vdevs, num))
             continue;
-        if (!why) {
+        if (!why_not(disk))
             disk->driver = &tracked;
-        } else if (num || !lenient) {
-            LOG_ERROR(op, "disk %s (%s): it can't have checkpoints: %s",
-                      disk->vdev, disk->path, why);
-            rc = XLSS(NOT_POSSIBLE);
-        }
+        else if (num || !lenient)
+            rc = libxlss__checkpoint_possible(op, disk);
     }
     return rc ? rc : libxlss__disks_need_qemu(op);
 }
@@ -113,6 +127,34 @@ int libxlss__checkpoint_no_twins(struct libxlss__op *op)
     return 0;
 }
 
+static int check_free(struct libxlss__op *op, struct libxlss__checkpoints *c,
+                      const char *name)
+{
+    struct libxlss__checkpoint *cp = libxlss__checkpoint_find(c, name);
+
+    if (!cp || !cp->in_top)
+        return 0;
+    LOG_ERROR(op, "disk %s already has a checkpoint \"%s\"", c->vdev, name);
+    return XLSS(EXISTS);
+}
+
+int libxlss__checkpoint_number(struct libxlss__op *op,
+                               struct libxlss__checkpoints *list,
+                               const char *name, uint64_t *seq)
+{
+    int i, rc = 0;
+
+    for (i = 0; !rc && i < op->num_disks; i++) {
+        if (!op->disks[i].driver)
+            continue;
+        rc = check_free(op, &list[i], name);
+        if (list[i].last_seq > *seq)
+            *seq = list[i].last_seq;
+    }
+    ++*seq;
+    return rc;
+}
+
 bool libxlss__checkpoint_any(const struct libxlss__op *op)
 {
     int i;
@@ -144,10 +186,8 @@ int libxlss__checkpoint_begin(struct libxlss__op *op,
         rc = libxlss__guard_start(op, -1);
     if (!rc)
         rc = libxlss__checkpoint_disks(op, vdevs, num, lenient);
-    if (!rc && !lenient && !libxlss__checkpoint_any(op)) {
-        LOG_ERROR(op, "the domain has no disk that can have checkpoints");
-        rc = XLSS(NOT_POSSIBLE);
-    }
+    if (!rc && !lenient && !libxlss__checkpoint_any(op))
+        rc = libxlss__checkpoint_no_disk(op);
     if (!rc && guard)
         rc = libxlss__guard_wait(op);
     return rc;

@@ -17,6 +17,16 @@ bool libxlss__checkpoint_name_ok(const char *name)
            strspn(name, WORD ".") == len;
 }
 
+int libxlss__checkpoint_check_name(struct libxlss__op *op, const char *name)
+{
+    if (libxlss__checkpoint_name_ok(name))
+        return 0;
+    LOG_ERROR(op, "a checkpoint can't be called \"%s\": letters, digits, "
+              "_ - and . are allowed, no . at the beginning, %d at most",
+              name ? name : "", XLSS_CHECKPOINT_NAME_MAX);
+    return ERROR_INVAL;
+}
+
 char *libxlss__checkpoint_bitmap(struct libxlss__op *op, uint64_t seq,
                                  const char *name)
 {

@@ -4,6 +4,7 @@
 
 #include "disk.h"
 #include "files.h"
+#include "../checkpoint/checkpoint.h"
 
 static bool online(struct libxlss__op *op, const struct libxlss__disk *disk)
 {
@@ -207,8 +208,10 @@ static int take_instant(struct libxlss__op *op, const char *name)
     return rc;
 }
 
+/* begins: what checkpoints the disks have, if one begins; else NULL. */
 static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
-                           const char *name)
+                           const char *name,
+                           const struct libxlss__checkpoints *begins)
 {
     struct libxlss__transaction t;
     int i;
@@ -217,12 +220,14 @@ static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!disk->driver || !disk->writer.node || !disk->driver->action ||
-            is_own_safety(disk, name))
+        if (!disk->driver || !disk->writer.node || is_own_safety(disk, name))
             continue;
-        disk->driver->action(disk, &t, named(disk, name));
+        if (disk->driver->action)
+            disk->driver->action(disk, &t, named(disk, name));
+        if (begins)
+            libxlss__checkpoint_join(op, &t, &begins[i], disk);
         /* Before it is sent: QEMU may do it and die before it says so. */
-        disk->taken = true;
+        disk->taken = disk->taken || disk->driver->action || begins;
     }
     return libxlss__transaction_run(qmp, &t);
 }
@@ -263,6 +268,7 @@ static int take_offline(struct libxlss__op *op, const char *name)
 int libxlss__disks_take(struct libxlss__op *op, const char *name)
 {
     bool sent = false, window = needs_window(op) || any_held_by_qemu(op);
+    struct libxlss__checkpoints *begins = NULL;
     struct libxlss__window w;
     int rc, rc2;
 
@@ -276,11 +282,13 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name)
     if (rc)
         return rc;
     rc = check_free(op, name);
+    if (!rc && op->checkpoint)
+        rc = libxlss__checkpoint_look(&w.qmp, &begins);
     if (!rc)
         rc = take_instant(op, name);
     if (!rc) {
         sent = true;
-        rc = run_transaction(op, &w.qmp, name);
+        rc = run_transaction(op, &w.qmp, name, begins);
     }
     rc2 = libxlss__window_close(op, &w, sent);
     return rc ? rc : rc2;
