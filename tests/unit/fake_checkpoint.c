@@ -52,23 +52,45 @@ static int find(const char *name)
     return -1;
 }
 
+uint64_t fake_checkpoint_number(const char *name, uint64_t known)
+{
+    int i;
+
+    for (i = 0; i < world()->num; i++)
+        if (world()->list[i].seq > known)
+            known = world()->list[i].seq;
+    return find(name) < 0 ? known + 1 : 0;
+}
+
+void fake_checkpoint_begin(const char *name, uint64_t seq)
+{
+    int n = world()->num++;
+
+    memset(&world()->list[n], 0, sizeof(world()->list[n]));
+    snprintf(world()->list[n].name, sizeof(world()->list[n].name), "%s",
+             name);
+    world()->list[n].seq = seq;
+}
+
+void fake_checkpoint_undo(const char *name, uint64_t seq)
+{
+    int i = find(name);
+
+    if (i >= 0 && world()->list[i].seq == seq)
+        memmove(&world()->list[i], &world()->list[i + 1],
+                (--world()->num - i) * sizeof(world()->list[0]));
+}
+
 int libxl_domain_checkpoint_create(libxl_ctx *ctx, uint32_t domid,
                                    libxl_domain_checkpoint_args *args,
                                    const libxl_snapshot_how *how,
                                    const libxl_asyncop_how *ao_how)
 {
-    int n = world()->num;
-
     (void)ctx, (void)domid, (void)how, (void)ao_how;
     enter();
     if (find(args->name) >= 0)
         return LIBXL_SNAPSHOT_ERROR_EXISTS;
-    memset(&world()->list[n], 0, sizeof(world()->list[n]));
-    snprintf(world()->list[n].name, sizeof(world()->list[n].name), "%s",
-             args->name);
-    world()->list[n].seq = args->sequence + 1;
-    args->sequence++;
-    world()->num++;
+    fake_checkpoint_begin(args->name, ++args->sequence);
     /* This guest can be frozen only by who insists on it. */
     libxl_defbool_set(&args->quiesced,
                       !libxl_defbool_is_default(args->quiesce) &&

@@ -24,5 +24,9 @@ typedef struct {
 extern fake_checkpoint_world *fake_checkpoints;
 
 void fake_checkpoint_reset(void);
+/* For fake_lxs: the number of one that is to begin; 0: there is one. */
+uint64_t fake_checkpoint_number(const char *name, uint64_t known);
+void fake_checkpoint_begin(const char *name, uint64_t seq);
+void fake_checkpoint_undo(const char *name, uint64_t seq);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <libxl_utils.h>
 
+#include "fake_checkpoint.h"
 #include "fake_io.h"
 #include "fake_lxs.h"
 
@@ -263,6 +264,7 @@ int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
                                  const libxl_snapshot_how *how,
                                  const libxl_asyncop_how *ao_how)
 {
+    uint64_t seq = 0;
     int rc;
 
     (void)ctx;
@@ -271,6 +273,13 @@ int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
         return ERROR_DOMAIN_NOTFOUND;
     rc = announce(how, LIBXL_SNAPSHOT_STEP_LOOK);
     if (rc) goto out;
+    if (args->checkpoint) {
+        seq = fake_checkpoint_number(args->checkpoint,
+                                     args->checkpoint_sequence);
+        if (!seq)
+            return LIBXL_SNAPSHOT_ERROR_EXISTS;
+        args->checkpoint_sequence = seq;
+    }
     rc = announce(how, LIBXL_SNAPSHOT_STEP_PREPARE);
     if (rc) goto out;
     rc = announce(how, LIBXL_SNAPSHOT_STEP_SUSPEND);
@@ -283,6 +292,8 @@ int libxl_domain_snapshot_create(libxl_ctx *ctx, uint32_t domid,
     if (rc) goto out;
     rc = add_snaps(args->name);
     if (rc) goto out;
+    if (seq)
+        fake_checkpoint_begin(args->checkpoint, seq);
     rc = announce(how, LIBXL_SNAPSHOT_STEP_RESUME);
     if (rc) goto out;
     fake->suspended = false;
@@ -296,6 +307,8 @@ out:
     fake->suspended = false;
     if (rc && rc != LIBXL_SNAPSHOT_ERROR_EXISTS)
         drop_snaps_surely(args->name);
+    if (rc && seq)
+        fake_checkpoint_undo(args->checkpoint, seq);
     return rc;
 }
 
@@ -406,6 +419,9 @@ int libxl_domain_snapshot_recover(libxl_ctx *ctx, uint32_t domid,
             return ERROR_INVAL;
         rc = args->num_disks ? drop_snaps(args->name) : 0;
     }
+    if (!rc && intent == LIBXL_SNAPSHOT_INTENT_CREATE && fake->running &&
+        args->checkpoint)
+        fake_checkpoint_undo(args->checkpoint, args->checkpoint_sequence);
     return rc;
 }
 

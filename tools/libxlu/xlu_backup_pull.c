@@ -46,36 +46,6 @@ static int choose_ids(xlu_snapshot_catalogue *cat, xlu_backup_pull *p)
     return 0;
 }
 
-/* What this starts is undone by its name, if need be: so it must not be
- * somebody else's. */
-static int check_checkpoint(xlu_snapshot_catalogue *cat, const char *name)
-{
-    const char *wrong = xlu_checkpoint_name_problem(name);
-    libxl_disk_checkpoint_list found;
-    xlu_checkpoint_list list;
-    int rc;
-
-    if (wrong) {
-        LOG(cat->lg, ERROR, "domain %s: the checkpoint's name %s",
-            cat->dom.name, wrong);
-        return ERROR_INVAL;
-    }
-    xlu_checkpoint_list_init(&list);
-    libxl_disk_checkpoint_list_init(&found);
-    rc = xluss__checkpoint_load(cat, &list);
-    if (!rc)
-        rc = xluss__checkpoint_look(cat, NULL, &list, &found);
-    if (!rc && (xluss__checkpoint_find(&list, name) ||
-                xluss__checkpoint_on(&found, name, 0, NULL))) {
-        LOG(cat->lg, ERROR, "domain %s has a checkpoint %s already",
-            cat->dom.name, name);
-        rc = LIBXL_SNAPSHOT_ERROR_EXISTS;
-    }
-    libxl_disk_checkpoint_list_dispose(&found);
-    xlu_checkpoint_list_dispose(&list);
-    return rc;
-}
-
 static int check_since(xlu_snapshot_catalogue *cat, const xlu_backup_pull *p)
 {
     int i, rc, num = p->snapshot.num_disks;
@@ -192,7 +162,7 @@ int xlu_backup_pull_start(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
     if (!rc)
         rc = xluss__pull_clean_earlier(cat);
     if (!rc && p->snapshot.checkpoint)
-        rc = check_checkpoint(cat, p->snapshot.checkpoint);
+        rc = xluss__checkpoint_free(cat, p->snapshot.checkpoint, NULL);
     if (!rc && p->snapshot.since)
         rc = check_since(cat, p);
     if (!rc)

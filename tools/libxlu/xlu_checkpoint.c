@@ -61,21 +61,12 @@ static int settle_one(xlu_snapshot_catalogue *cat, struct view *v,
     return rc ? rc : xluss__checkpoint_drop(cat, c->name);
 }
 
-/* For who changes something: lock, the domain, nothing under way. */
-static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
-                 struct view *v)
+/* Nothing is under way from then on; the domain runs. */
+static int settle(xlu_snapshot_catalogue *cat, struct view *v)
 {
     bool any = false;
-    int i, rc;
+    int i, rc = 0;
 
-    rc = xluss__begin(cat, how);
-    if (!rc)
-        rc = view_load(cat, v);
-    if (!rc && !runs(cat)) {
-        LOG(cat->lg, ERROR, "domain %s is not running, so it has no "
-            "checkpoints to work on", cat->dom.name);
-        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
-    }
     for (i = 0; !rc && i < v->list.num_checkpoints; i++) {
         xlu_checkpoint *c = &v->list.checkpoints[i];
 
@@ -93,6 +84,22 @@ static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
     view_dispose(v);
     view_init(v);
     return view_load(cat, v);
+}
+
+/* For who changes something: lock, the domain, nothing under way. */
+static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
+                 struct view *v)
+{
+    int rc = xluss__begin(cat, how);
+
+    if (!rc)
+        rc = view_load(cat, v);
+    if (!rc && !runs(cat)) {
+        LOG(cat->lg, ERROR, "domain %s is not running, so it has no "
+            "checkpoints to work on", cat->dom.name);
+        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
+    }
+    return rc ? rc : settle(cat, v);
 }
 
 static int not_found(xlu_snapshot_catalogue *cat, const char *name)
@@ -175,28 +182,40 @@ static char *name_from_time(const struct view *v, uint64_t seconds)
     return name;
 }
 
+static int check_name(xlu_snapshot_catalogue *cat, const char *name)
+{
+    const char *wrong = xlu_checkpoint_name_problem(name);
+
+    if (!wrong)
+        return 0;
+    LOG(cat->lg, ERROR, "domain %s: the checkpoint's name %s", cat->dom.name,
+        wrong);
+    return ERROR_INVAL;
+}
+
+static int taken(xlu_snapshot_catalogue *cat, const char *name)
+{
+    LOG(cat->lg, ERROR, "domain %s has a checkpoint %s already",
+        cat->dom.name, name);
+    return LIBXL_SNAPSHOT_ERROR_EXISTS;
+}
+
 static int check(xlu_snapshot_catalogue *cat, struct view *v,
                  const xlu_checkpoint *c)
 {
-    const char *wrong = xlu_checkpoint_name_problem(c->name);
+    const char *wrong = c->description ? xluss__text_problem(c->description)
+                                       : NULL;
+    int rc = check_name(cat, c->name);
 
-    if (wrong) {
-        LOG(cat->lg, ERROR, "domain %s: the checkpoint's name %s",
-            cat->dom.name, wrong);
-        return ERROR_INVAL;
-    }
-    wrong = c->description ? xluss__text_problem(c->description) : NULL;
+    if (rc)
+        return rc;
     if (wrong) {
         LOG(cat->lg, ERROR, "domain %s, checkpoint %s: its description %s",
             cat->dom.name, c->name, wrong);
         return ERROR_INVAL;
     }
-    if (xluss__checkpoint_find(&v->list, c->name)) {
-        LOG(cat->lg, ERROR, "domain %s has a checkpoint %s already",
-            cat->dom.name, c->name);
-        return LIBXL_SNAPSHOT_ERROR_EXISTS;
-    }
-    return 0;
+    return xluss__checkpoint_find(&v->list, c->name) ? taken(cat, c->name)
+                                                     : 0;
 }
 
 static void set_disks(const char *const *vdevs, char ***disks, int *num)
@@ -221,6 +240,27 @@ static uint64_t highest(const xlu_checkpoint_list *list)
         if (list->checkpoints[i].sequence > seq)
             seq = list->checkpoints[i].sequence;
     return seq;
+}
+
+int xluss__checkpoint_free(xlu_snapshot_catalogue *cat, const char *name,
+                           uint64_t *highest_out)
+{
+    struct view v;
+    int rc;
+
+    view_init(&v);
+    rc = check_name(cat, name);
+    if (!rc)
+        rc = view_load(cat, &v);
+    if (!rc && runs(cat))
+        rc = settle(cat, &v);
+    if (!rc && (xluss__checkpoint_find(&v.list, name) ||
+                xluss__checkpoint_on(&v.found, name, 0, NULL)))
+        rc = taken(cat, name);
+    if (highest_out)
+        *highest_out = highest(&v.list);
+    view_dispose(&v);
+    return rc;
 }
 
 static int take(xlu_snapshot_catalogue *cat, struct view *v,

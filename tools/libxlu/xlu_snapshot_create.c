@@ -4,8 +4,8 @@
  *
  *   journal; memory image under its temporary name; the lower library takes
  *   the snapshot, and the guest runs on; image hashed and fsynced; .config,
- *   .xml, .mem; folder fsynced; .json, and from here on it exists; current;
- *   end of the journal.
+ *   .xml, .mem; folder fsynced; .json, and from here on it exists; the entry
+ *   of a checkpoint that began with it; current; end of the journal.
  *
  * Until the .json is there, everything is undone; afterwards it is finished.
  */
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "xluss.h"
+#include "xluss_checkpoint.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0"
@@ -131,6 +131,16 @@ static void describe(creation *c)
     libxl_domain_snapshot_args_copy(cat->ctx, &s->args, &c->in->args);
     if (!s->args.name)
         s->args.name = xluss__strdup(s->name);
+}
+
+static int check_checkpoint(creation *c)
+{
+    libxl_domain_snapshot_args *args = &c->s.args;
+
+    if (!args->checkpoint)
+        return 0;
+    return xluss__checkpoint_free(c->cat, args->checkpoint,
+                                  &args->checkpoint_sequence);
 }
 
 /*
@@ -263,6 +273,9 @@ static int undo(creation *c, bool disks, int why)
     if (!rc && disks)
         rc = libxl_domain_snapshot_delete(cat->ctx, cat->dom.domid,
                                           &c->s.args, &how, NULL);
+    /* As the journal has it: with a number only from PREPARE on. */
+    if (!rc)
+        rc = xluss__checkpoint_never_was(cat, &c->op.j.args);
     if (!rc)
         rc = xluss__journal_end(cat);
     if (!rc)
@@ -283,6 +296,8 @@ static int finish_places(xlu_snapshot_catalogue *cat, const char *name)
         rc = xlu_snapshot_get(cat, name, &s);
     if (!rc)
         rc = xluss__places_frozen(cat, s);
+    if (!rc)
+        rc = xluss__checkpoint_of_snapshot(cat, s);
     return rc ? rc : xluss__moved_note(cat, s);
 }
 
@@ -314,7 +329,9 @@ static int create(creation *c)
     if (rc)
         return rc;
     describe(c);
-    rc = begin_journal(c);
+    rc = check_checkpoint(c);
+    if (!rc)
+        rc = begin_journal(c);
     if (rc)
         return rc;
     rc = take(c);

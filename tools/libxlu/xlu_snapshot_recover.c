@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xluss.h"
+#include "xluss_checkpoint.h"
 
 typedef struct {
     xlu_snapshot_catalogue *cat;
@@ -72,6 +72,8 @@ static int recover_create(recovery *r)
         return xluss__create_finish(cat, name);
     }
     rc = recover_disks(r, LIBXL_SNAPSHOT_INTENT_CREATE);
+    if (!rc)
+        rc = xluss__checkpoint_never_was(cat, &r->op.j.args);
     if (rc)
         return rc;
     rc = xluss__drop_files(cat, name, r->op.j.memory_path);

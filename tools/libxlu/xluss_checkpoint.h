@@ -52,11 +52,27 @@ void xluss__checkpoint_fill(xlu_checkpoint *c,
 
 /* --- xlu_checkpoint.c --- */
 
+/* For one that something else begins, and undoes by its name if need be: so it
+ * must not be somebody else's. EXISTS: in the catalogue or on a disk.
+ * highest_out (may be NULL): the highest number in the catalogue. */
+int xluss__checkpoint_free(xlu_snapshot_catalogue *cat, const char *name,
+                           uint64_t *highest_out);
 /* Before a backup of what was written since: BITMAP_BROKEN, with a sentence,
  * where the catalogue knows a checkpoint in between that a disk doesn't have
  * any more. One that it doesn't know is left to the lower library. vdevs:
  * ends with NULL; NULL: all. */
 int xluss__checkpoint_since(xlu_snapshot_catalogue *cat, const char *since,
                             const char *const *vdevs);
+
+/* --- xluss_checkpoint_instant.c: one that begins with a snapshot. The journal
+ * of that stands for it as long as it is under way. --- */
+
+/* The snapshot is there: so has its checkpoint an entry. May be repeated. */
+int xluss__checkpoint_of_snapshot(xlu_snapshot_catalogue *cat,
+                                  const xlu_snapshot *s);
+/* The snapshot isn't, and was to be made so: nor is its checkpoint, or it
+ * goes as soon as the domain has a device model. May be repeated. */
+int xluss__checkpoint_never_was(xlu_snapshot_catalogue *cat,
+                                const libxl_domain_snapshot_args *args);
 
 #endif
