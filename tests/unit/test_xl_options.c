@@ -63,11 +63,12 @@ static void create_everything(void **state)
     (void)state;
     PARSE(create, "snapshot-create|-ln|a|--path=/x y|--description||"
           "--disk|xvda,kind=none|web1|--disk=xvdb|--wait|--json|--paused|-i|"
-          "--compress");
+          "--compress|--checkpoint=c");
     assert_int_equal(status, 0);
     assert_string_equal(o.name, "a");
     assert_string_equal(o.path, "/x y");
     assert_string_equal(o.description, "");
+    assert_string_equal(o.checkpoint, "c");
     assert_string_equal(o.domain, "web1");
     assert_true(o.live && o.wait && o.json && o.paused && o.internal &&
                 o.compress);

@@ -40,6 +40,18 @@ expect 0 'frozen' checkpoint-list --tree web1
 for c in frozen thawed json; do
     expect 0 'deleted' checkpoint-delete web1 $c
 done
+# With a snapshot.
+expect 0 '^Checkpoint both began with it' snapshot-create -n s1 -c both web1
+expect 0 '^Checkpoint: *both$' snapshot-info web1 s1
+expect 0 '"checkpoint": "both"' snapshot-info --json web1 s1
+expect 0 '^both' checkpoint-list --name web1
+expect 4 'a checkpoint both already' snapshot-create -n s2 -c both web1
+expect 4 'a checkpoint monday already' snapshot-create --checkpoint monday web1
+expect 2 "checkpoint's name" snapshot-create -c 'a b' web1
+expect 2 "checkpoint's name" snapshot-create -c '' web1
+expect 0 '^s1$' snapshot-list --name web1
+[ "$("$fake" snapshot-list --name web1)" = s1 ] || fail 'refused, and yet made'
+expect 0 'deleted' checkpoint-delete web1 both
 # Its bitmap is gone with that process.
 expect 0 'monday .* broken' checkpoint-list web1
 expect 0 'broken: its bitmap is not there' checkpoint-info web1 monday

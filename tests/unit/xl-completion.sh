@@ -91,6 +91,9 @@ completes 'web2' snapshot-create --name web1 web2
 completes '' snapshot-create -n b
 completes '' snapshot-create web1 ''
 completes '--description|--disk|--disk-only' snapshot-create --d
+completes '--checkpoint|--compress' snapshot-create --c
+completes '' snapshot-create --checkpoint w
+completes '' snapshot-create -c w
 completes 'any|external|internal|lvm|none|reflink' snapshot-create --disk xvda,kind =
 completes 'lvm' snapshot-create --disk xvda,kind = l
 completes 'web1|web2' snapshot-create --disk xvda,kind = lvm w

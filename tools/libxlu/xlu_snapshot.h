@@ -105,7 +105,8 @@ typedef struct {
     const char *memory_folder;  /* default: in the catalogue */
     bool disk_only;
     bool compress;              /* the memory image, with zstd */
-    libxl_domain_snapshot_args args;    /* live, quiesce, leave_paused, disks */
+    /* live, quiesce, leave_paused, disks, checkpoint */
+    libxl_domain_snapshot_args args;
 } xlu_snapshot_create_args;
 
 /*
@@ -115,7 +116,9 @@ typedef struct {
  * catalogue's logger.
  *
  * create: ERROR_INVAL for a bad name, EXISTS for one that is taken,
- * NO_SPACE, and libxl_domain_snapshot_create's. *out belongs to cat.
+ * NO_SPACE, and libxl_domain_snapshot_create's. *out belongs to cat. A
+ * checkpoint in args->args has an entry of its own (xlu_checkpoint.h): at any
+ * instant both are there, or will be undone, or finished, by the next call.
  */
 int xlu_snapshot_create(xlu_snapshot_catalogue *cat,
                         const xlu_snapshot_create_args *args,

@@ -72,6 +72,8 @@ static void fill_create(const struct xl_create_options *o,
     if (o->external || o->internal)
         args->args.kind = o->external ? LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL
                                       : LIBXL_DISK_SNAPSHOT_KIND_INTERNAL;
+    if (o->checkpoint)
+        args->args.checkpoint = xl_strdup(o->checkpoint);
     fill_disks(o, &args->args);
 }
 
@@ -109,6 +111,10 @@ static int tell_created(struct xl_session *s, const xlu_snapshot *snapshot,
     printf("Snapshot %s of domain %s taken in %s (%d disk%s, %s).\n",
            name, dom, took, snapshot->args.num_disks,
            snapshot->args.num_disks == 1 ? "" : "s", what);
+    /* Its name has nothing in it that a terminal could take amiss. */
+    if (snapshot->args.checkpoint)
+        printf("Checkpoint %s began with it.\n",
+               snapshot->args.checkpoint);
     free(name);
     free(dom);
     free(took);

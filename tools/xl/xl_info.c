@@ -218,6 +218,8 @@ void xl_print_info(FILE *f, const xlu_snapshot *s, const char *domain)
               xlu_snapshot_memory_format_to_string(s->memory.format));
         field(f, "XXH64:", s->memory.xxh64);
     }
+    if (s->args.checkpoint)
+        field(f, "Checkpoint:", s->args.checkpoint);
     if (s->no_revert)
         field(f, "No revert:", s->no_revert);
     field(f, "Xen:", s->xen_version);

@@ -16,7 +16,7 @@ enum {
     OPT_DISK_ONLY, OPT_QUIESCE, OPT_ALLOW_UNQUIESCED, OPT_DISK, OPT_COMPRESS, OPT_PAUSED,
     OPT_DESCRIPTION, OPT_WAIT, OPT_JSON, OPT_TREE, OPT_XML, OPT_RUNNING,
     OPT_FORCE, OPT_NO_SAFETY, OPT_CHILDREN, OPT_CHILDREN_ONLY,
-    OPT_CURRENT,
+    OPT_CURRENT, OPT_CHECKPOINT,
 };
 
 /*
@@ -47,6 +47,8 @@ const struct xl_option xl_create_table[] = {
       "with --quiesce: take it even so (status 8)" },
     { OPT_DISK, 0, "disk", "VDEV[,KEY=VALUE]",
       "kind, path, reuse of one disk; repeatable" },
+    { OPT_CHECKPOINT, 'c', "checkpoint", "NAME",
+      "begin this checkpoint in the same instant" },
     { OPT_COMPRESS, 0, "compress", NULL,
       "compress the memory image with zstd" },
     { OPT_PAUSED, 0, "paused", NULL,
@@ -149,6 +151,7 @@ static int create_set(void *user, int id, const char *value,
     case OPT_QUIESCE:     o->quiesce = true; break;
     case OPT_ALLOW_UNQUIESCED: o->allow_unquiesced = true; break;
     case OPT_COMPRESS:    o->compress = true; break;
+    case OPT_CHECKPOINT:  o->checkpoint = value; break;
     case OPT_DISK:        return add_disk(o, value, problem);
     case OPT_PAUSED:      o->paused = true; break;
     case OPT_DESCRIPTION: o->description = value; break;

@@ -77,7 +77,7 @@ int xl_disk_spec_parse(const char *text, struct xl_disk_spec *out,
                        struct xl_problem *problem);
 
 struct xl_create_options {
-    const char *domain, *name, *description, *path;
+    const char *domain, *name, *description, *path, *checkpoint;
     bool live, compress, disk_only, quiesce, allow_unquiesced;
     bool internal, external, paused, wait, json;
     struct xl_disk_spec *disks;
