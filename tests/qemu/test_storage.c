@@ -116,6 +116,78 @@ static void test_qcow2_when_asked(void **state)
     end();
 }
 
+/* That this MiB alone was written since, on every disk. */
+static void expect_dirty(const char *since, int mib)
+{
+    libxl_domain_dirty_args which;
+    libxl_domain_dirty out;
+    int i;
+
+    libxl_domain_dirty_init(&out);
+    libxl_domain_dirty_args_init(&which);
+    which.since = strdup(since);
+    assert_int_equal(libxl_domain_checkpoint_dirty(ctx, fake.domid, &which,
+                                                   &out, &how, NULL), 0);
+    assert_int_equal(out.num_disks, bed.num_disks);
+    for (i = 0; i < out.num_disks; i++) {
+        assert_int_equal(out.disks[i].num_extents, 1);
+        assert_int_equal(out.disks[i].extents[0].offset,
+                         (uint64_t)mib << 20);
+        assert_int_equal(out.disks[i].extents[0].length, 1 << 20);
+    }
+    libxl_domain_dirty_args_dispose(&which);
+    libxl_domain_dirty_dispose(&out);
+}
+
+/* A disk's clone is made before the transaction in which its checkpoint
+ * begins, and the guest stands still for both. */
+static void with_checkpoint(const char *kinds, libxl_disk_snapshot_kind kind,
+                            bool hvm)
+{
+    int i;
+
+    make_disks(kinds, hvm);
+    args.kind = kind;
+    args.checkpoint = strdup("c1");
+    for (i = 0; i < bed.num_disks; i++)
+        bed_write(i, 6, 3);
+    assert_int_equal(take("s1"), 0);
+    for (i = 0; i < bed.num_disks; i++)
+        bed_write(i, 8, 4);
+    expect_dirty("c1", 8);
+    fresh_args();
+    args.kind = kind;
+    args.checkpoint = strdup("c2");
+    assert_int_equal(take("s2"), 0);
+    for (i = 0; i < bed.num_disks; i++)
+        bed_write(i, 9, 5);
+    expect_dirty("c2", 9);
+    assert_int_equal(delete(), 0);
+    expect_dirty("c2", 9);
+    end();
+}
+
+static void test_checkpoint(void **state)
+{
+    (void)state;
+    with_checkpoint("qr", LIBXL_DISK_SNAPSHOT_KIND_ANY, false);
+    with_checkpoint("rr", LIBXL_DISK_SNAPSHOT_KIND_ANY, true);
+    with_checkpoint("q", LIBXL_DISK_SNAPSHOT_KIND_REFLINK, false);
+}
+
+/* blkback's disks can't have one, though they can have a snapshot. */
+static void test_no_checkpoint(void **state)
+{
+    (void)state;
+    make_disks("rp", false);
+    args.checkpoint = strdup("c1");
+    assert_int_equal(take("s1"), XLSS(NOT_POSSIBLE));
+    assert_int_equal(num_clones(), 0);
+    assert_int_equal(fake.saves, 0);
+    expect_running();
+    end();
+}
+
 /* Left out, and known to be; it stays as it is. */
 static void test_left_out(void **state)
 {
@@ -278,6 +350,8 @@ static int on_btrfs(void)
         cmocka_unit_test(test_life_mixed),
         cmocka_unit_test(test_disks_alone),
         cmocka_unit_test(test_qcow2_when_asked),
+        cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_no_checkpoint),
         cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_name_taken),
         cmocka_unit_test(test_long_name),
