@@ -449,6 +449,40 @@ static void shut_down_after_crash(void **state)
     off(false, true);
 }
 
+/* It is no fault that a domain which is off has to wait. */
+static void waits_for_the_domain(void **state)
+{
+    xlu_snapshot_findings found;
+    xlu_snapshot_catalogue *cat;
+    int i;
+
+    (void)state;
+    prepare();
+    assert_false(run_to(create_b, 0, 7));   /* RESUME */
+    fake->running = fake->suspended = false;
+    assert_int_equal(recover(), 0);
+    xlu_snapshot_findings_init(&found);
+    for (i = 0; i < 2; i++) {
+        cat = open_cat();
+        assert_int_equal(xlu_snapshot_check(cat, false, &found), 0);
+        assert_int_equal(found.num_findings, 1);
+        assert_string_equal(found.findings[0].subject, "cb");
+        assert_int_equal(found.findings[0].degree,
+                         i ? XLU_SNAPSHOT_DEGREE_REPAIR
+                           : XLU_SNAPSHOT_DEGREE_NOTE);
+        if (i)
+            assert_int_equal(xlu_snapshot_repair(cat, false, NULL, &found),
+                             0);
+        xlu_snapshot_close(cat);
+        if (!i)
+            start_again();
+    }
+    assert_int_equal(found.num_findings, 0);
+    xlu_snapshot_findings_dispose(&found);
+    assert_false(on_disks("cb"));
+    expect_checkpoints("ca");
+}
+
 /* A snapshot takes its name where the last one never was. */
 static void name_of_the_undone(void **state)
 {
@@ -482,6 +516,7 @@ int main(void)
         TEST(crash_in_recovery),
         TEST(host_crash),
         TEST(shut_down_after_crash),
+        TEST(waits_for_the_domain),
         TEST(name_of_the_undone),
     };
 

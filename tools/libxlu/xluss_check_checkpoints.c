@@ -5,6 +5,24 @@
 #include "xluss_check.h"
 #include "xluss_checkpoint.h"
 
+/* Only a device model can put it right: with the domain off it waits. */
+static void interrupted(xluss__check *c, const xlu_checkpoint *cp)
+{
+    const char *what = cp->phase == XLU_CHECKPOINT_PHASE_CREATING
+                       ? "creation" : "deletion";
+
+    if (c->cat->dom.domid == XLUSS__NO_DOMID)
+        xluss__only_note(xluss__found(
+            c, XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT, NULL, cp->name, NULL,
+            "the %s of checkpoint %s was interrupted; it is finished, or "
+            "undone, when the domain runs again", what, cp->name));
+    else
+        xluss__found(c, XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT, NULL, cp->name,
+                     "it is finished, or undone",
+                     "the %s of checkpoint %s was interrupted", what,
+                     cp->name);
+}
+
 static void check_entries(xluss__check *c, const xlu_checkpoint_list *list)
 {
     int i, j;
@@ -13,11 +31,7 @@ static void check_entries(xluss__check *c, const xlu_checkpoint_list *list)
         const xlu_checkpoint *cp = &list->checkpoints[i];
 
         if (cp->phase != XLU_CHECKPOINT_PHASE_SETTLED) {
-            xluss__found(c, XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT, NULL,
-                         cp->name, "it is finished, or undone",
-                         "the %s of checkpoint %s was interrupted",
-                         cp->phase == XLU_CHECKPOINT_PHASE_CREATING
-                         ? "creation" : "deletion", cp->name);
+            interrupted(c, cp);
             continue;
         }
         for (j = 0; j < cp->num_disks; j++)
