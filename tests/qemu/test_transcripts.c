@@ -18,6 +18,9 @@ static const struct transcript_note no_notes[] = { { 0, NULL } };
 
 /* --- snapshots --- */
 
+static const char *begins;      /* a checkpoint; NULL: none */
+static bool mixed;              /* the second disk is external */
+
 static int take(libxl_disk_snapshot_kind kind, bool memory)
 {
     int i;
@@ -25,11 +28,14 @@ static int take(libxl_disk_snapshot_kind kind, bool memory)
     libxl_domain_snapshot_args_dispose(&args);
     libxl_domain_snapshot_args_init(&args);
     args.name = strdup("s1");
+    args.checkpoint = begins ? strdup(begins) : NULL;
     args.disks = calloc(bed.num_disks, sizeof(*args.disks));
     args.num_disks = bed.num_disks;
     for (i = 0; i < bed.num_disks; i++) {
         libxl_disk_snapshot_init(&args.disks[i]);
-        libxl_disk_snapshot_init_kind(&args.disks[i], kind);
+        libxl_disk_snapshot_init_kind(&args.disks[i], mixed && i
+                                      ? LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL
+                                      : kind);
         args.disks[i].device.vdev = strdup(bed.vdev[i]);
     }
     ftruncate(fd, 0);
@@ -113,6 +119,40 @@ static void test_create_disk_only(void **state)
     transcript_section("snapshot-create", "Both disks at one instant.",
                        notes);
     assert_int_equal(take(LIBXL_DISK_SNAPSHOT_KIND_INTERNAL, false), 0);
+    transcript_end();
+    end();
+}
+
+static void test_create_checkpoint(void **state)
+{
+    static const struct transcript_note notes[] = {
+        { STEP(LOOK), "As without; and whether each disk can have one, and "
+          "which number is free. What is undone later is found by name and "
+          "number." },
+        { STEP(PREPARE), "As without." },
+        { STEP(SUSPEND), "The guest is paused." },
+        { STEP(INSTANT), "In the one transaction, after each disk's own part. "
+          "On xvda the new bitmap begins in the image. On xvdb it begins in the "
+          "overlay; that of c1 has its part there, empty and stopped: it says "
+          "that nothing of the chain is missing." },
+        { STEP(RESUME), "The guest goes on." },
+        { 0, NULL } };
+
+    (void)state;
+    make(2);
+    assert_int_equal(checkpoint("c1"), 0);
+    transcript_begin("snapshot-create-checkpoint",
+                     "A snapshot in whose instant a checkpoint begins",
+                     "`xl snapshot-create --disk-only --disk "
+                     "xvdb,kind=external --checkpoint c2`, of a PV guest with "
+                     "two qcow2 disks that has the checkpoint c1 already.");
+    transcript_section("snapshot-create", "What is written from the snapshot "
+                       "on is c2's.", notes);
+    begins = "c2";
+    mixed = true;
+    assert_int_equal(take(LIBXL_DISK_SNAPSHOT_KIND_INTERNAL, false), 0);
+    mixed = false;
+    begins = NULL;
     transcript_end();
     end();
 }
@@ -483,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_create_internal),
         cmocka_unit_test(test_create_external),
         cmocka_unit_test(test_create_disk_only),
+        cmocka_unit_test(test_create_checkpoint),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_revert),

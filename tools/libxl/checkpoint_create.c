@@ -23,10 +23,10 @@ static int start(struct libxlss__op *op, struct libxlss__qmp *qmp,
     int i, rc;
 
     rc = libxlss__checkpoint_no_twins(op);
-    if (!rc)
-        rc = libxlss__checkpoints_of_disks(qmp, &c);
-    if (!rc)
-        rc = libxlss__checkpoint_number(op, c, args->name, &seq);
+    if (rc)
+        return rc;
+    c = libxlss__checkpoints_found(qmp);
+    rc = libxlss__checkpoint_number(op, c, args->name, &seq);
     if (rc)
         return rc;
     libxlss__transaction_begin(&t);

@@ -213,10 +213,12 @@ int libxlss__checkpoint_no_disk(struct libxlss__op *op);
  */
 int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
                               int num, bool lenient);
-/*
- * In a session, after libxlss__disks_find or the opening of a window: the
- * checkpoints of disk i in [i], num 0 where the disk takes no part.
- */
+/* After libxlss__disks_find or the opening of a window, in the same session,
+ * and before anything is changed in it: the checkpoints of disk i in [i], num
+ * 0 where the disk takes no part. */
+struct libxlss__checkpoints *
+libxlss__checkpoints_found(struct libxlss__qmp *qmp);
+/* Both: looks, and says which there are. */
 int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
                                   struct libxlss__checkpoints **list_r);
 /* The number of one that is about to begin on all of op's disks: above *seq

@@ -89,26 +89,27 @@ int libxlss__checkpoint_disks(struct libxlss__op *op, char *const *vdevs,
     return rc ? rc : libxlss__disks_need_qemu(op);
 }
 
+struct libxlss__checkpoints *
+libxlss__checkpoints_found(struct libxlss__qmp *qmp)
+{
+    struct libxlss__op *op = qmp->op;
+    struct libxlss__checkpoints *list;
+    int i;
+
+    list = libxlss__zalloc(op, (op->num_disks + 1) * sizeof(*list));
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver && op->disks[i].writer.node)
+            libxlss__checkpoints_read(op, qmp->graph, &op->disks[i],
+                                      &list[i]);
+    return list;
+}
+
 int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
                                   struct libxlss__checkpoints **list_r)
 {
-    struct libxlss__op *op = qmp->op;
-    struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
-    struct libxlss__checkpoints *list;
-    int i, rc = libxlss__graph_read(qmp, graph);
+    int rc = libxlss__disks_find(qmp);
 
-    list = libxlss__zalloc(op, (op->num_disks + 1) * sizeof(*list));
-    for (i = 0; !rc && i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (!disk->driver)
-            continue;
-        rc = libxlss__graph_writer(op, graph, disk->vdev, disk->path,
-                                   &disk->writer);
-        if (!rc)
-            libxlss__checkpoints_read(op, graph, disk, &list[i]);
-    }
-    *list_r = list;
+    *list_r = rc ? NULL : libxlss__checkpoints_found(qmp);
     return rc;
 }
 

@@ -48,10 +48,9 @@ int libxlss__checkpoint_look(struct libxlss__qmp *qmp,
                              struct libxlss__checkpoints **list_r)
 {
     struct libxlss__op *op = qmp->op;
-    int i, rc = libxlss__checkpoints_of_disks(qmp, list_r);
+    int i, rc = libxlss__checkpoint_no_twins(op);
 
-    if (!rc)
-        rc = libxlss__checkpoint_no_twins(op);
+    *list_r = libxlss__checkpoints_found(qmp);
     /* Who has to undo it was told its number. */
     for (i = 0; !rc && i < op->num_disks; i++)
         if ((*list_r)[i].last_seq >= op->checkpoint_seq) {

@@ -320,6 +320,7 @@ int libxlss__disks_find(struct libxlss__qmp *qmp)
     struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
     int i, rc;
 
+    qmp->graph = graph;
     rc = libxlss__graph_read(qmp, graph);
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];

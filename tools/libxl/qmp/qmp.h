@@ -43,6 +43,7 @@ int libxlss__wire_send(struct libxlss__op *op, struct libxlss__wire *w,
 void libxlss__wire_close(struct libxlss__wire *w);
 
 /* client.c */
+struct libxlss__graph;
 struct libxlss__qmp {
     struct libxlss__op *op;
     struct libxlss__wire wire;
@@ -50,6 +51,7 @@ struct libxlss__qmp {
     uint64_t next_id;
     int version;                /* QEMU's: major * 100 + minor */
     char *error;                /* QEMU's sentence of the last failure */
+    struct libxlss__graph *graph;   /* as libxlss__disks_find has seen it */
 };
 int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp);
 void libxlss__qmp_close(struct libxlss__qmp *qmp);
