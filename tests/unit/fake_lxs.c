@@ -806,6 +806,15 @@ int libxl_domain_disk_names_put_right(libxl_ctx *ctx, const char *path,
     return 0;
 }
 
+int libxl_domain_disk_detached(libxl_ctx *ctx, uint32_t domid,
+                               const libxl_snapshot_how *how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)how;
+    return 0;
+}
+
 int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
                                     const char *vdev,
                                     const libxl_snapshot_how *how)

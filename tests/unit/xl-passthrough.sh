@@ -62,6 +62,8 @@ same -f -- destroy web1
 same create '/a path/with spaces.cfg' 'name="x y"' ''
 same create '' '' ' '
 same console $'web\n1' "it's" '$HOME' '*' '\' '"'
+same block-attach web1 'format=qcow2,vdev=xvdb,target=/a b'
+same block-detach web1 xvdb
 same help create
 same help -v
 same --version

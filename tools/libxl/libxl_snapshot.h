@@ -335,6 +335,18 @@ int libxl_domain_disk_chain_changed(libxl_ctx *ctx, uint32_t domid,
                                     const libxl_snapshot_how *how);
 
 /*
+ * To be called after a disk was taken from a running domain
+ * (libxl_device_disk_remove, _destroy), and before one is given to it: after
+ * an external snapshot QEMU can't close a detached disk's image by itself,
+ * and takes no other disk of the same vdev. This closes what is open of disks
+ * that the domain has no more; those that it has aren't touched. Waits up to
+ * 3 s for QEMU to see that a disk is gone; BUSY: it doesn't, or a block job
+ * is there.
+ */
+int libxl_domain_disk_detached(libxl_ctx *ctx, uint32_t domid,
+                               const libxl_snapshot_how *how);
+
+/*
  * Makes the chains of a domain's disks shorter: files that this library has
  * frozen for external snapshots, and that no snapshot needs any more, lose
  * their data to their neighbours and are removed. Such files are left behind

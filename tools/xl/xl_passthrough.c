@@ -3,17 +3,20 @@
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "xl_exit.h"
 #include <xlu_snapshot.h>
 
 #include "xl_create_uuid.h"
+#include "xl_detach.h"
 #include "xl_passthrough.h"
 #include "xl_text.h"
 
@@ -180,6 +183,25 @@ static char **before_start(char **argv, char **command)
     return argv;
 }
 
+/* Only QEMUs that overlays were given to need our help with their disks. */
+static bool helps_with(const char *command, const char *which)
+{
+    return !strcmp(command, which) && geteuid() == 0 &&
+           xlu_snapshot_any(NULL);
+}
+
+/* As xl has ended. */
+static int detach(const char *path, char **argv, char **command)
+{
+    int status = xl_run(path, argv);
+
+    xl_detached(command);
+    if (status >= 0 && WIFSIGNALED(status))
+        raise(WTERMSIG(status));
+    return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) :
+                                              XL_EXIT_FAILED;
+}
+
 int xl_passthrough(char **argv)
 {
     char *path = xl_system_path(getenv("PATH"));
@@ -199,6 +221,10 @@ int xl_passthrough(char **argv)
     slash = strrchr(argv[0], '/');
     if (strcmp(slash ? slash + 1 : argv[0], name) != 0)
         argv[0] = name;
+    if (command && helps_with(*command, "block-attach"))
+        xl_detached(command);
+    if (command && helps_with(*command, "block-detach"))
+        return detach(path, argv, command);
     execv(path, argv);
     fprintf(stderr, "xl-snapshot: can't run %s: %s\n", path,
             strerror(errno));

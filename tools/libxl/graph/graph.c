@@ -171,24 +171,10 @@ void libxlss__tidy_nodes(struct libxlss__qmp *qmp, const char *vdev)
     /* A node that was in use may be free once another has gone. */
     while (gone && !libxlss__graph_read(qmp, graph)) {
         gone = false;
-        for (i = 0; i < graph->num_nodes; i++) {
-            yajl_gen g;
-            const unsigned char *text;
-            size_t len;
-
-            if (strncmp(graph->nodes[i].name, prefix, strlen(prefix)))
-                continue;
-            g = yajl_gen_alloc(NULL);
-            yajl_gen_map_open(g);
-            json_put_string(g, "node-name", graph->nodes[i].name);
-            yajl_gen_map_close(g);
-            yajl_gen_get_buf(g, &text, &len);
-            /* QEMU says no where it is in use. */
-            if (!libxlss__qmp_try(qmp, "blockdev-del", (const char *)text,
-                                  XLSS_QMP_TIMEOUT_MS, NULL))
+        for (i = 0; i < graph->num_nodes; i++)
+            if (!strncmp(graph->nodes[i].name, prefix, strlen(prefix)) &&
+                !libxlss__qmp_try_del_node(qmp, graph->nodes[i].name))
                 gone = true;
-            yajl_gen_free(g);
-        }
     }
 }
 

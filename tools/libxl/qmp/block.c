@@ -38,6 +38,24 @@ static int run_with(struct libxlss__qmp *qmp, const char *command,
     return run(qmp, command, g, XLSS_QMP_LONG_TIMEOUT_MS);
 }
 
+/* The same, where a refusal is no news. */
+static int try_with(struct libxlss__qmp *qmp, const char *command,
+                    const char *key, const char *value)
+{
+    yajl_gen g = begin();
+    const unsigned char *text;
+    size_t len;
+    int rc;
+
+    json_put_string(g, key, value);
+    yajl_gen_map_close(g);
+    yajl_gen_get_buf(g, &text, &len);
+    rc = libxlss__qmp_try(qmp, command, (const char *)text,
+                          XLSS_QMP_LONG_TIMEOUT_MS, NULL);
+    yajl_gen_free(g);
+    return rc;
+}
+
 static void put_bool(yajl_gen g, const char *key, bool value)
 {
     json_put_key(g, key);
@@ -121,6 +139,11 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node)
 {
     return run_with(qmp, "blockdev-del", "node-name", node);
+}
+
+int libxlss__qmp_try_del_node(struct libxlss__qmp *qmp, const char *node)
+{
+    return try_with(qmp, "blockdev-del", "node-name", node);
 }
 
 int libxlss__qmp_snapshot_delete_job(struct libxlss__qmp *qmp,
@@ -257,16 +280,5 @@ int libxlss__qmp_job_cancel(struct libxlss__qmp *qmp, const char *job)
 /* It may have ended by itself meanwhile. */
 int libxlss__qmp_job_try_cancel(struct libxlss__qmp *qmp, const char *job)
 {
-    yajl_gen g = begin();
-    const unsigned char *text;
-    size_t len;
-    int rc;
-
-    json_put_string(g, "id", job);
-    yajl_gen_map_close(g);
-    yajl_gen_get_buf(g, &text, &len);
-    rc = libxlss__qmp_try(qmp, "job-cancel", (const char *)text,
-                          XLSS_QMP_LONG_TIMEOUT_MS, NULL);
-    yajl_gen_free(g);
-    return rc;
+    return try_with(qmp, "job-cancel", "id", job);
 }

@@ -122,6 +122,8 @@ int libxlss__qmp_reopen_on(struct libxlss__qmp *qmp, const char *node,
                            const char *file_node, const char *backing_node,
                            const struct libxlss__node_options *o);
 int libxlss__qmp_del_node(struct libxlss__qmp *qmp, const char *node);
+/* QEMU says no where the node is in use: nothing is logged. */
+int libxlss__qmp_try_del_node(struct libxlss__qmp *qmp, const char *node);
 
 /* As a job, which takes a node that others are based on. */
 int libxlss__qmp_snapshot_delete_job(struct libxlss__qmp *qmp,
