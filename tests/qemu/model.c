@@ -22,6 +22,7 @@
 static struct interval {
     char name[32];
     bool dirty[BED_MAX_DISKS][GRANULES];
+    void *at;                   /* what the disks held when it began */
 } list[MAX];
 static int num;
 static bool lax;
@@ -34,7 +35,8 @@ void model_be_lax(void)
 
 void model_reset(void)
 {
-    num = 0;
+    while (num > 0)
+        free(list[--num].at);
     lax = false;
 }
 
@@ -52,6 +54,7 @@ void model_begin(const char *name)
 {
     assert_true(num < MAX);
     memset(&list[num], 0, sizeof(list[num]));
+    list[num].at = model_copy();
     snprintf(list[num++].name, sizeof(list[0].name), "%s", name);
 }
 
@@ -66,6 +69,7 @@ void model_end(const char *name)
     for (d = 0; i && d < BED_MAX_DISKS; d++)
         for (g = 0; g < (int)GRANULES; g++)
             list[i - 1].dirty[d][g] |= list[i].dirty[d][g];
+    free(list[i].at);
     memmove(&list[i], &list[i + 1], (num - i - 1) * sizeof(list[0]));
     num--;
 }
@@ -94,6 +98,13 @@ void *model_copy(void)
     size_t size = bed.num_disks * sizeof(held[0]);
 
     return memcpy(malloc(size), held, size);
+}
+
+void *model_copy_at(int i)
+{
+    size_t size = bed.num_disks * sizeof(held[0]);
+
+    return memcpy(malloc(size), list[i].at, size);
 }
 
 void model_go_back(const void *copy)
@@ -193,6 +204,25 @@ void model_expect(int disk, int since, int until,
     }
     assert_true(end <= MODEL_SIZE);
     assert_int_equal(sum, dirty->dirty);
+}
+
+void model_expect_since(const void *copy, int disk,
+                        const libxl_disk_dirty *dirty)
+{
+    const unsigned char *then = copy;
+    uint64_t s;
+    int i = 0;
+
+    then += disk * SECTORS;
+    for (s = 0; s < SECTORS; s++) {
+        while (i < dirty->num_extents && s * SECTOR >=
+               dirty->extents[i].offset + dirty->extents[i].length)
+            i++;
+        if (then[s] != held[disk][s] &&
+            (i == dirty->num_extents || s * SECTOR < dirty->extents[i].offset))
+            fail_msg("disk %d: sector %llu is clean, and has changed", disk,
+                     (unsigned long long)s);
+    }
 }
 
 void model_qemu_img(int disk, const char *command)

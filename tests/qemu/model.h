@@ -32,12 +32,17 @@ void model_hold(int disk, uint64_t offset, uint64_t length, int pattern);
 /* To come back to it; the caller frees it. */
 void *model_copy(void);
 void model_go_back(const void *copy);
+/* As it was when the i-th checkpoint began; the caller frees it. */
+void *model_copy_at(int i);
 /* As a raw image. */
 void model_image(int disk, const char *path);
 
 /* Exactly this; until -1: until now. */
 void model_expect(int disk, int since, int until,
                   const libxl_disk_dirty *dirty);
+/* All in which the disk differs now from the copy, and perhaps more. */
+void model_expect_since(const void *copy, int disk,
+                        const libxl_disk_dirty *dirty);
 void model_qemu_img(int disk, const char *command);
 
 #endif

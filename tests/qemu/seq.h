@@ -55,7 +55,7 @@ void backup_meets_a_fault(void);
 /* Is each, with those that it is based on, what it was? */
 void backups_verify(void);
 /* QEMU has died, or the disks went back: no checkpoint is of use. */
-void seq_all_broken(void);
+void seq_all_broken(bool went_back);
 extern int seq_life;            /* so often */
 
 #endif

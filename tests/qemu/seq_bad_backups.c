@@ -139,7 +139,7 @@ static void qemu_dies(void)
     assert_int_equal(libxl_domain_backup_finish(ctx, fake.domid, &seq_b, &how,
                                                 NULL), XLSS(NO_QEMU));
     leave_files();
-    seq_all_broken();
+    seq_all_broken(false);
     bed_start_qemu();
 }
 

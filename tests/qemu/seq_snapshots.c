@@ -192,7 +192,7 @@ void snap_revert(void)
     assert_int_equal(go_back(s), 0);
     assert_int_equal(fake.pauses, 0);
     model_go_back(s->held);
-    seq_all_broken();
+    seq_all_broken(true);
 }
 
 void snaps_merge(void)

@@ -256,6 +256,47 @@ static void test_revert_external(void **state)
     end();
 }
 
+/* The image that it went back to takes in, with the domain off, all that was
+ * written since, and its bitmap records that: what no bitmap knew is known. */
+static void test_revert_and_down(void **state)
+{
+    void *at_a, *at_s1;
+    libxl_domain_dirty out;
+
+    (void)state;
+    make(1);
+    memcpy(first, bed.path, sizeof(first));
+    model_blank();
+    assert_int_equal(checkpoint("a"), 0);
+    at_a = model_copy_at(0);
+    model_write_some(2);
+    ftruncate(fd, 0);
+    assert_int_equal(snapshot_with(fd, "s1"), 0);
+    at_s1 = model_copy();
+    model_write_some(2);
+    go_back();
+    model_go_back(at_s1);
+    model_reset();
+    model_write_some(3);
+    expect_broken("a");
+    assert_int_equal(checkpoint("c"), 0);
+    model_write_some(2);
+    turn_off();
+    args.merge = LIBXL_MERGE_DIRECTION_DOWN;
+    assert_int_equal(libxl_domain_snapshot_delete(ctx, XLSS_OFF, &args, &how,
+                                                  NULL), 0);
+    turn_on();
+    model_write_some(2);
+    assert_int_equal(dirty("a", NULL, NULL, &out), 0);
+    model_expect_since(at_a, 0, &out.disks[0]);
+    model_be_lax();
+    expect_model();
+    libxl_domain_dirty_dispose(&out);
+    free(at_a);
+    free(at_s1);
+    end();
+}
+
 /* --- a walk --- */
 
 static void step(int i)
@@ -323,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_merge_off),
         cmocka_unit_test(test_revert_internal),
         cmocka_unit_test(test_revert_external),
+        cmocka_unit_test(test_revert_and_down),
         cmocka_unit_test(test_walk),
     };
 
