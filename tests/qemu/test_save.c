@@ -230,6 +230,8 @@ static void test_qemu_dies(void **state)
     at_create = NULL;
     bed_start_qemu();
     assert_int_equal(num_checkpoints(), 0);
+    /* Whether the image had it by then wasn't to be seen. */
+    assert_int_equal(stop(), 0);
     expect_clean();
     assert_int_equal(save("-c", "c0", NULL), 0);
     expect_set("c0");
@@ -340,6 +342,41 @@ static void test_client_dies_in_calls(void **state)
 {
     (void)state;
     client_dies(7, false);
+}
+
+static void kill_self(void)
+{
+    raise(SIGKILL);
+}
+
+/* Then the domain is shut down, and the image has a checkpoint that nobody
+ * has a backup for. It is undone as soon as it can be. */
+static void test_client_dies_then_off(void **state)
+{
+    (void)state;
+    make(1);
+    assert_int_equal(save("-c", "c0", NULL), 0);
+    bed_write(0, 4, 99);
+    if (fork() == 0) {
+        at_copy = kill_self;
+        _exit(save("-c", "c1", NULL));
+    }
+    wait(NULL);
+    bed_stop_qemu();
+    fake.exists = false;
+    assert_int_equal(stop(), 0);
+    assert_int_equal(run("ls %s/root/*/backup-save.json >/dev/null",
+                         bed.dir), 0);
+    assert_int_not_equal(run("ls %s | grep -q scratch", bed.dir), 0);
+    fake.exists = true;
+    bed_start_qemu();
+    assert_int_equal(num_checkpoints(), 2);
+    assert_int_equal(stop(), 0);
+    assert_int_equal(num_checkpoints(), 1);
+    assert_int_equal(save("-c", "c1", NULL), 0);
+    expect_clean();
+    expect_set("c1");
+    unmake();
 }
 
 static void test_damage(void **state)
@@ -528,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_client_dies),
         cmocka_unit_test(test_client_dies_in_calls),
+        cmocka_unit_test(test_client_dies_then_off),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_prune_killed),
         cmocka_unit_test(test_prune_middle),

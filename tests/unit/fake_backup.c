@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * A domain's backup, in the file $FAKE_BACKUP, so that several processes see
- * the same: one word, RUNNING, COPIED or FAILED, which a test may change.
+ * the same: RUNNING, COPIED or FAILED, which a test may change, and the id.
  * $FAKE_BACKUP_STATE: how it begins. A checkpoint "broken" is just that.
  */
 #include <stdio.h>
@@ -18,16 +18,17 @@ static const char *path(void)
     return p ? p : "/nonexistent/backup";
 }
 
-static bool read_state(libxl_backup_state *out)
+static bool read_state(libxl_backup_state *out, char id[16])
 {
     FILE *f = fopen(path(), "re");
     char word[16] = "";
-    bool found = f && fscanf(f, "%15s", word) == 1 &&
-                 !libxl_backup_state_from_string(word, out);
+    int num = f ? fscanf(f, "%15s %15s", word, id) : 0;
 
+    if (num == 1)
+        strcpy(id, "0011aabb");
     if (f)
         fclose(f);
-    return found;
+    return num > 0 && !libxl_backup_state_from_string(word, out);
 }
 
 int libxl_domain_backup_start(libxl_ctx *ctx, uint32_t domid,
@@ -47,10 +48,10 @@ int libxl_domain_backup_start(libxl_ctx *ctx, uint32_t domid,
     f = fopen(path(), "we");
     if (!f)
         return ERROR_FAIL;
-    fprintf(f, "%s\n", state ? state : "COPIED");
+    if (!args->id)
+        args->id = strdup("0011aabb");
+    fprintf(f, "%s %s\n", state ? state : "COPIED", args->id);
     fclose(f);
-    free(args->id);
-    args->id = strdup("0011aabb");
     args->state = LIBXL_BACKUP_STATE_RUNNING;
     return 0;
 }
@@ -59,13 +60,15 @@ int libxl_domain_backup_status(libxl_ctx *ctx, uint32_t domid,
                                libxl_domain_backup_args *args,
                                const libxl_snapshot_how *how)
 {
+    char id[16];
+
     (void)ctx;
     (void)domid;
     (void)how;
-    if (!read_state(&args->state))
+    if (!read_state(&args->state, id))
         return ERROR_NOTFOUND;
     free(args->id);
-    args->id = strdup("0011aabb");
+    args->id = strdup(id);
     return 0;
 }
 

@@ -2,9 +2,9 @@
 /*
  * A domain's block snapshot and its export, in the files $FAKE_PULL and
  * $FAKE_PULL.export, so that several processes see the same. The first holds
- * READY or BROKEN, which a test may change, and goes with its QEMU; the
- * second is the server, and its first word the id. A checkpoint "broken" is
- * just that.
+ * READY, BROKEN, INCOMPLETE or TARGET, which a test may change, and the id, and
+ * goes with its QEMU; the second is the server: its id, that of its snapshot,
+ * and perhaps DEAD. A checkpoint "broken" is just that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,23 +22,23 @@ static const char *path(const char *suffix)
     return text;
 }
 
-static bool get(const char *suffix, char word[16])
+static int get(const char *suffix, char word[3][16])
 {
     FILE *f = fopen(path(suffix), "re");
-    bool found = f && fscanf(f, "%15s", word) == 1;
+    int num = f ? fscanf(f, "%15s %15s %15s", word[0], word[1], word[2]) : 0;
 
     if (f)
         fclose(f);
-    return found;
+    return num;
 }
 
-static int put(const char *suffix, const char *word)
+static int put(const char *suffix, const char *word, const char *second)
 {
     FILE *f = fopen(path(suffix), "we");
 
     if (!f)
         return ERROR_FAIL;
-    fprintf(f, "%s\n", word);
+    fprintf(f, "%s%s%s\n", word, second ? " " : "", second ? second : "");
     fclose(f);
     return 0;
 }
@@ -70,21 +70,21 @@ int libxl_domain_block_snapshot_create(libxl_ctx *ctx, uint32_t domid,
         return LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
     args->complete = true;
     set_disks(args);
-    return put("", "READY");
+    return put("", "READY", args->id);
 }
 
 int libxl_domain_block_snapshot_verify(libxl_ctx *ctx, uint32_t domid,
                                        libxl_block_snapshot *which,
                                        const libxl_snapshot_how *how)
 {
-    char word[16];
+    char word[3][16];
 
     (void)ctx, (void)domid, (void)how;
     if (!get("", word))
         return ERROR_NOTFOUND;
     set_disks(which);
     which->complete = true;
-    which->disks[1].broken = !strcmp(word, "BROKEN");
+    which->disks[1].broken = !strcmp(word[0], "BROKEN");
     return 0;
 }
 
@@ -94,9 +94,18 @@ int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
                                        const libxl_snapshot_how *how,
                                        const libxl_asyncop_how *ao_how)
 {
-    (void)ctx, (void)domid, (void)which, (void)how, (void)ao_how;
+    char word[3][16];
+    int i;
+
+    (void)ctx, (void)domid, (void)how, (void)ao_how;
+    for (i = 0; i < which->num_disks; i++)
+        if (which->disks[i].scratch && strstr(which->disks[i].scratch, which->id))
+            unlink(which->disks[i].scratch);
+    /* Of another backup. */
+    if (get("", word) > 1 && strcmp(word[1], which->id))
+        return 0;
     if (getenv("FAKE_PULL") && !access(path(""), F_OK))
-        put(".undone", undo_checkpoint ? "yes" : "no");
+        put(".undone", undo_checkpoint ? "yes" : "no", NULL);
     unlink(path(""));
     return 0;
 }
@@ -105,15 +114,19 @@ int libxl_domain_block_snapshot_list(libxl_ctx *ctx, uint32_t domid,
                                      libxl_block_snapshot_list *out,
                                      const libxl_snapshot_how *how)
 {
-    char word[16];
+    char word[3][16];
+    int num = get("", word);
 
     (void)ctx, (void)domid, (void)how;
-    if (!get("", word))
+    if (!num)
         return 0;
     out->snapshots = calloc(1, sizeof(*out->snapshots));
     out->num_snapshots = 1;
     libxl_block_snapshot_init(out->snapshots);
-    out->snapshots->id = strdup("00112233");
+    out->snapshots->id = strdup(num > 1 ? word[1] : "00112233");
+    out->snapshots->complete = strcmp(word[0], "INCOMPLETE");
+    out->snapshots->backup = !strcmp(word[0], "TARGET");
+    set_disks(out->snapshots);
     return 0;
 }
 
@@ -147,7 +160,7 @@ int libxl_domain_block_export_start(libxl_ctx *ctx, uint32_t domid,
         args->bitmap = strdup("changes");
     args->running = true;
     args->pid = 1;
-    return put(".export", args->id);
+    return put(".export", args->id, args->snapshot);
 }
 
 int libxl_domain_block_export_stop(libxl_ctx *ctx, uint32_t domid,
@@ -163,17 +176,18 @@ int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
                                    libxl_block_export_list *out,
                                    const libxl_snapshot_how *how)
 {
-    char word[16];
+    char word[3][16];
+    int num = get(".export", word);
 
     (void)ctx, (void)domid, (void)how;
-    if (!get(".export", word))
+    if (!num)
         return 0;
     out->exports = calloc(1, sizeof(*out->exports));
     out->num_exports = 1;
     libxl_block_export_init(out->exports);
-    out->exports->id = strdup(word);
-    out->exports->snapshot = strdup("00112233");
-    out->exports->running = true;
+    out->exports->id = strdup(word[0]);
+    out->exports->snapshot = strdup(num > 1 ? word[1] : "00112233");
+    out->exports->running = num < 3;
     out->exports->pid = 1;
     return 0;
 }

@@ -37,7 +37,7 @@ expect 3 'no backup' backup-status web1
 expect 3 'no backup' backup-stop web1
 
 # From the beginning to the end.
-expect 0 'Backup 0011aabb of web1: done' backup-start --disk xvda=/t/a web1
+expect 0 'Backup ........ of web1: done' backup-start --disk xvda=/t/a web1
 [ -z "$(record json)$(record xml)" ] || fail "a record is left"
 
 # In three commands.
@@ -61,7 +61,7 @@ expect 3 'no backup' backup-status web1
 
 # Stopped; failed; gone with its QEMU.
 expect 0 ': running,' backup-start --detach --disk xvda=/t/a web1
-expect 0 'Backup 0011aabb stopped' backup-stop web1
+expect 0 'Backup ........ stopped' backup-stop web1
 [ -z "$(record json)" ] || fail "a record is left"
 expect 0 ': running,' backup-start --detach --disk xvda=/t/a web1
 echo FAILED > "$FAKE_BACKUP"

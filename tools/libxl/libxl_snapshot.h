@@ -616,7 +616,8 @@ int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
  * `base` is written into its header as the file it is based on. The rest of
  * args is as for libxl_domain_block_snapshot_create, on which this is built;
  * args->checkpoint stays if the backup comes to a good end, and is undone if
- * it doesn't. args->id comes back; with it any process can go on.
+ * it doesn't. args->id comes back; with it any process can go on. It may be
+ * the caller's own, as with libxl_domain_block_snapshot_create.
  *
  * What fails - a target that is full, a server that dies, a scratch file that
  * is full - ends the backup; the guest never notices.

@@ -2,12 +2,13 @@
 /* The running backup of a domain, in its catalogue. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "xluss_backup.h"
 #include "xluss_checkpoint.h"
 
-#define JSON "backup.json"
+#define JSON XLUSS__PUSH_JSON
 #define XML  XLUSS__BACKUP_XML
 
 static int no_backup(xlu_snapshot_catalogue *cat)
@@ -16,9 +17,9 @@ static int no_backup(xlu_snapshot_catalogue *cat)
     return ERROR_NOTFOUND;
 }
 
-/* What it was started with; one that can't be read is no hindrance: QEMU
- * knows the rest. */
-static bool load(xlu_snapshot_catalogue *cat, libxl_domain_backup_args *out)
+/* One that can't be read is no hindrance: QEMU knows the rest. */
+bool xluss__push_load(xlu_snapshot_catalogue *cat,
+                      libxl_domain_backup_args *out)
 {
     char *text = NULL;
     bool good = false;
@@ -39,10 +40,11 @@ static bool load(xlu_snapshot_catalogue *cat, libxl_domain_backup_args *out)
     return false;
 }
 
-static int put(xlu_snapshot_catalogue *cat, const char *file, char *text)
+static int put(xlu_snapshot_catalogue *cat, const char *file, char *text,
+               bool lazy)
 {
     int rc = text ? xluss__file_put(cat->lg, &cat->dir, file, text,
-                                    strlen(text), true) : ERROR_FAIL;
+                                    strlen(text), lazy) : ERROR_FAIL;
 
     free(text);
     return rc;
@@ -50,10 +52,11 @@ static int put(xlu_snapshot_catalogue *cat, const char *file, char *text)
 
 static int store(xlu_snapshot_catalogue *cat, libxl_domain_backup_args *args)
 {
-    int rc = put(cat, XML, xluss__backup_xml_write(args));
+    int rc = put(cat, XML, xluss__backup_xml_write(args), true);
 
     return rc ? rc : put(cat, JSON,
-                         libxl_domain_backup_args_to_json(cat->ctx, args));
+                         libxl_domain_backup_args_to_json(cat->ctx, args),
+                         true);
 }
 
 static int drop(xlu_snapshot_catalogue *cat)
@@ -65,24 +68,32 @@ static int drop(xlu_snapshot_catalogue *cat)
     return rc ? rc : xluss__dir_sync(cat->lg, &cat->dir);
 }
 
-/* QEMU has died, and with it the backup: its scratch files are no use. */
+static void take_disks(libxl_block_snapshot *which,
+                       const libxl_domain_backup_args *args)
+{
+    int i;
+
+    which->disks = xluss__realloc(NULL, (args->num_disks + 1) *
+                                  sizeof(*which->disks));
+    which->num_disks = args->num_disks;
+    for (i = 0; i < args->num_disks; i++) {
+        libxl_block_snapshot_disk_init(&which->disks[i]);
+        which->disks[i].vdev = xluss__strdup(args->disks[i].vdev);
+        which->disks[i].scratch = xluss__strdup(args->disks[i].scratch);
+    }
+}
+
+/* Nothing of it is in QEMU, or QEMU has died: its scratch files are no use. */
 static int clean_dead(xlu_snapshot_catalogue *cat,
                       const libxl_domain_backup_args *args)
 {
     libxl_snapshot_how how = xluss__plain_how(cat);
     libxl_block_snapshot which;
-    int i, rc;
+    int rc;
 
     libxl_block_snapshot_init(&which);
     which.id = xluss__strdup(args->id ? args->id : "");
-    which.disks = xluss__realloc(NULL, (args->num_disks + 1) *
-                                 sizeof(*which.disks));
-    which.num_disks = args->num_disks;
-    for (i = 0; i < args->num_disks; i++) {
-        libxl_block_snapshot_disk_init(&which.disks[i]);
-        if (args->disks[i].scratch)
-            which.disks[i].scratch = xluss__strdup(args->disks[i].scratch);
-    }
+    take_disks(&which, args);
     rc = args->id ? libxl_domain_block_snapshot_delete(cat->ctx,
                         INVALID_DOMID, &which, false, &how, NULL) : 0;
     libxl_block_snapshot_dispose(&which);
@@ -91,24 +102,35 @@ static int clean_dead(xlu_snapshot_catalogue *cat,
     return rc;
 }
 
-/* rc of a call on the backup: is it gone with its QEMU? */
-static bool is_gone(int rc)
+/* It has no jobs: but its start may have been interrupted before those. */
+static int take_away(xlu_snapshot_catalogue *cat,
+                     libxl_domain_backup_args *args)
 {
-    return rc == ERROR_NOTFOUND || rc == LIBXL_SNAPSHOT_ERROR_NO_QEMU ||
-           rc == LIBXL_SNAPSHOT_ERROR_QEMU_DIED;
+    libxl_snapshot_how how = xluss__plain_how(cat);
+    int rc = 0;
+
+    if (args->id && cat->dom.domid != XLUSS__NO_DOMID)
+        rc = libxl_domain_backup_cancel(cat->ctx, cat->dom.domid, args, &how,
+                                        NULL);
+    return rc && !xluss__is_gone(rc) ? rc : clean_dead(cat, args);
 }
 
 int xlu_backup_status(xlu_snapshot_catalogue *cat,
                       libxl_domain_backup_args *out)
 {
     libxl_snapshot_how how = xluss__plain_how(cat);
-    bool known = load(cat, out);
+    bool known = xluss__push_load(cat, out);
     int rc;
 
     if (cat->dom.domid == XLUSS__NO_DOMID)
         return no_backup(cat);
     rc = libxl_domain_backup_status(cat->ctx, cat->dom.domid, out, &how);
-    if (rc == ERROR_NOTFOUND && known)
+    if (rc == ERROR_NOTFOUND && known &&
+        out->state == LIBXL_BACKUP_STATE_NONE)
+        LOG(cat->lg, ERROR, "domain %s: the start of its backup %s was "
+            "interrupted; backup-stop takes away what is left of it",
+            cat->dom.name, out->id ? out->id : "");
+    else if (rc == ERROR_NOTFOUND && known)
         LOG(cat->lg, ERROR, "domain %s: its backup %s has ended with its "
             "device model", cat->dom.name, out->id ? out->id : "");
     else if (rc == ERROR_NOTFOUND)
@@ -123,15 +145,15 @@ int xluss__push_clean_earlier(xlu_snapshot_catalogue *cat)
     int rc = 0;
 
     libxl_domain_backup_args_init(&old);
-    if (load(cat, &old)) {
+    if (xluss__push_load(cat, &old)) {
         rc = libxl_domain_backup_status(cat->ctx, cat->dom.domid, &old,
                                         &how);
         if (!rc) {
             LOG(cat->lg, ERROR, "domain %s: the backup %s is not finished; "
                 "wait for its end, or stop it", cat->dom.name, old.id);
             rc = LIBXL_SNAPSHOT_ERROR_BUSY;
-        } else if (is_gone(rc)) {
-            rc = clean_dead(cat, &old);
+        } else if (xluss__is_gone(rc)) {
+            rc = take_away(cat, &old);
         }
     }
     libxl_domain_backup_args_dispose(&old);
@@ -148,6 +170,55 @@ static int check_since(xlu_snapshot_catalogue *cat,
         vdevs[i] = args->disks[i].vdev;
     rc = xluss__checkpoint_since(cat, args->since, vdevs);
     free(vdevs);
+    return rc;
+}
+
+static int choose_id(xlu_snapshot_catalogue *cat,
+                     libxl_domain_backup_args *args)
+{
+    uint32_t bits;
+
+    if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
+        LOG(cat->lg, ERROR, "the kernel gives no random number");
+        return ERROR_FAIL;
+    }
+    free(args->id);
+    args->id = xluss__asprintf("%08x", bits);
+    return 0;
+}
+
+static void take_scratch(libxl_domain_backup_args *args,
+                         const libxl_block_snapshot *s)
+{
+    int i, j;
+
+    for (i = 0; i < args->num_disks; i++)
+        for (j = 0; args->disks[i].vdev && j < s->num_disks; j++)
+            if (!strcmp(args->disks[i].vdev, s->disks[j].vdev))
+                xluss__replace(&args->disks[i].scratch, s->disks[j].scratch);
+}
+
+/* The record, before anything of it is. */
+static int begin(xlu_snapshot_catalogue *cat,
+                 const libxl_domain_backup_args *args)
+{
+    libxl_domain_backup_args record;
+    libxl_block_snapshot s;
+    int rc;
+
+    libxl_domain_backup_args_init(&record);
+    libxl_domain_backup_args_copy(cat->ctx, &record, args);
+    libxl_block_snapshot_init(&s);
+    s.id = xluss__strdup(args->id);
+    s.scratch_dir = xluss__strdup(args->scratch_dir);
+    rc = xluss__foresee_scratch(cat, &s);
+    take_scratch(&record, &s);
+    record.state = LIBXL_BACKUP_STATE_NONE;
+    if (!rc)
+        rc = put(cat, JSON, libxl_domain_backup_args_to_json(cat->ctx,
+                                                             &record), false);
+    libxl_block_snapshot_dispose(&s);
+    libxl_domain_backup_args_dispose(&record);
     return rc;
 }
 
@@ -169,15 +240,21 @@ int xlu_backup_start(xlu_snapshot_catalogue *cat,
     if (!rc && args->since)
         rc = check_since(cat, args);
     if (!rc)
-        rc = libxl_domain_backup_start(cat->ctx, cat->dom.domid, args, how,
-                                       NULL);
+        rc = choose_id(cat, args);
+    if (!rc)
+        rc = begin(cat, args);
     if (rc)
         return rc;
-    rc = store(cat, args);
-    /* It goes on all the same, and can be found. */
+    rc = libxl_domain_backup_start(cat->ctx, cat->dom.domid, args, how, NULL);
+    /* What could not be undone is known by the record. */
+    if (rc && rc != LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR)
+        drop(cat);
     if (rc)
-        LOG(cat->lg, WARN, "domain %s: the backup %s runs, but there is no "
-            "record of it", cat->dom.name, args->id);
+        return rc;
+    /* It goes on all the same, and can be found. */
+    if (store(cat, args))
+        LOG(cat->lg, WARN, "domain %s: the backup %s runs, but its record "
+            "doesn't say so", cat->dom.name, args->id);
     return 0;
 }
 
@@ -194,18 +271,18 @@ static int end(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
 
     if (rc)
         return rc;
-    known = load(cat, out);
+    known = xluss__push_load(cat, out);
     if (cat->dom.domid == XLUSS__NO_DOMID)
         rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
     else
         rc = call(cat->ctx, cat->dom.domid, out, how, NULL);
-    if (rc && !is_gone(rc) && out->state != LIBXL_BACKUP_STATE_FAILED)
+    if (rc && !xluss__is_gone(rc) && out->state != LIBXL_BACKUP_STATE_FAILED)
         return rc;
     if (known)
-        rc2 = is_gone(rc) ? clean_dead(cat, out) : drop(cat);
+        rc2 = xluss__is_gone(rc) ? clean_dead(cat, out) : drop(cat);
     if (!rc && out->state == LIBXL_BACKUP_STATE_DONE && out->checkpoint)
         rc2 = xlu_checkpoint_rebuild(cat, &num);
-    if (is_gone(rc) && !known)
+    if (xluss__is_gone(rc) && !known)
         return no_backup(cat);
     return rc ? rc : rc2;
 }

@@ -59,44 +59,6 @@ static int check_since(xlu_snapshot_catalogue *cat, const xlu_backup_pull *p)
     return rc;
 }
 
-/* Where scratch files will be, as far as can be told: for who has to remove
- * them when both QEMU and this process have died. */
-static int foresee_scratch(xlu_snapshot_catalogue *cat, xlu_backup_pull *p)
-{
-    libxl_block_snapshot *s = &p->snapshot;
-    libxl_domain_config config;
-    char *json = NULL;
-    int i, rc;
-
-    libxl_domain_config_init(&config);
-    rc = xluss__domain_config_json(cat, cat->dom.domid, &config, &json);
-    for (i = 0; i < s->num_disks; i++)
-        libxl_block_snapshot_disk_dispose(&s->disks[i]);
-    s->num_disks = 0;
-    s->disks = xluss__realloc(s->disks, (config.num_disks + 1) *
-                              sizeof(*s->disks));
-    for (i = 0; !rc && i < config.num_disks; i++) {
-        const libxl_device_disk *d = &config.disks[i];
-        const char *slash = d->pdev_path ? strrchr(d->pdev_path, '/') : NULL;
-        libxl_block_snapshot_disk *to;
-
-        if (!d->vdev || !d->readwrite || (!s->scratch_dir && !slash))
-            continue;
-        to = &s->disks[s->num_disks++];
-        libxl_block_snapshot_disk_init(to);
-        to->vdev = xluss__strdup(d->vdev);
-        to->scratch = s->scratch_dir
-            ? xluss__asprintf("%s/xlbs-%s-%s.scratch", s->scratch_dir, s->id,
-                              d->vdev)
-            : xluss__asprintf("%.*s/xlbs-%s-%s.scratch",
-                              (int)(slash - d->pdev_path), d->pdev_path,
-                              s->id, d->vdev);
-    }
-    libxl_domain_config_dispose(&config);
-    free(json);
-    return rc;
-}
-
 /* The record, before anything of it is. */
 static int begin(xlu_snapshot_catalogue *cat, const xlu_backup_pull *p)
 {
@@ -106,7 +68,7 @@ static int begin(xlu_snapshot_catalogue *cat, const xlu_backup_pull *p)
     xlu_backup_pull_init(&record);
     xlu_backup_pull_copy(cat->ctx, &record, p);
     record.phase = XLU_BACKUP_PULL_PHASE_STARTING;
-    rc = foresee_scratch(cat, &record);
+    rc = xluss__foresee_scratch(cat, &record.snapshot);
     if (!rc)
         rc = xluss__pull_store(cat, &record);
     xlu_backup_pull_dispose(&record);

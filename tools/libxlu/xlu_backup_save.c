@@ -18,12 +18,13 @@
 
 #include "xlu_checkpoint.h"
 #include "xluss_backup.h"
+#include "xluss_check.h"
 
-#define RECORD "backup-save.json"
+#define RECORD XLUSS__SAVE_JSON
 #define LOCK   "backup-save.lock"
 
 /* false: none, or one that can't be read, which says no more than that. */
-static bool load(xlu_snapshot_catalogue *cat, xlu_backup_save *out)
+bool xluss__save_load(xlu_snapshot_catalogue *cat, xlu_backup_save *out)
 {
     char *text = NULL;
     bool good = false;
@@ -83,12 +84,6 @@ static int lock(xlu_snapshot_catalogue *cat, int *fd_out)
 
 /* --- the end of it --- */
 
-static bool is_gone(int rc)
-{
-    return rc == ERROR_NOTFOUND || rc == LIBXL_SNAPSHOT_ERROR_NO_QEMU ||
-           rc == LIBXL_SNAPSHOT_ERROR_QEMU_DIED;
-}
-
 static bool same(const char *a, const char *b)
 {
     return a && b && !strcmp(a, b);
@@ -111,13 +106,10 @@ static int stop_exports(xlu_snapshot_catalogue *cat, const char *view,
     return rc;
 }
 
-/*
- * Has _create returned, so that the record names the view that was made?
- * Only then are the scratch files known.
- */
+/* Has _create returned, so that the record says what was made? */
 static bool made(const xlu_backup_save *save)
 {
-    return save->snapshot.num_disks && save->snapshot.disks[0].scratch;
+    return save->snapshot.complete;
 }
 
 /* Where nobody could write down what was made: it has our number, or begins
@@ -155,7 +147,7 @@ static int take_down(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
     if (runs && !made(save))
         rc = find_view(cat, save, how);
     if (rc || !save->snapshot.id)
-        return is_gone(rc) ? 0 : rc;
+        return xluss__is_gone(rc) ? 0 : rc;
     if (runs) {
         rc = stop_exports(cat, save->snapshot.id, how);
         if (!rc)
@@ -165,7 +157,7 @@ static int take_down(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
         rc = libxl_domain_block_export_stop(cat->ctx, INVALID_DOMID,
                                             save->export.id, how);
     }
-    if (rc && !is_gone(rc))
+    if (rc && !xluss__is_gone(rc))
         return rc;
     /* Of a QEMU that has died, its scratch files are left. */
     return rc || !runs
@@ -173,13 +165,38 @@ static int take_down(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
                  &save->snapshot, false, how, NULL) : 0;
 }
 
+/* Where its view has gone with its device model, the image may have it.
+ * later: only the device model of the next start can undo it. */
+static int end_checkpoint(xlu_snapshot_catalogue *cat,
+                          const xlu_backup_save *save,
+                          const libxl_snapshot_how *how, bool *later)
+{
+    libxl_snapshot_how quiet = *how;
+    xluss__ear ear;
+    int rc;
+
+    if (!save->snapshot.checkpoint || !save->snapshot.sequence)
+        return 0;
+    xluss__ear_init(&ear);
+    quiet.lg = &ear.vtable;
+    rc = cat->dom.domid == XLUSS__NO_DOMID
+         ? LIBXL_SNAPSHOT_ERROR_NO_QEMU
+         : xluss__undo_checkpoint(cat, &save->snapshot, &quiet);
+    *later = xluss__is_gone(rc);
+    if (rc && !*later)
+        LOG(cat->lg, ERROR, "%s", xluss__ear_text(&ear, rc));
+    xluss__ear_dispose(&ear);
+    return *later ? 0 : rc;
+}
+
 int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
                         const xlu_backup_save *save, bool good,
                         const libxl_snapshot_how *how)
 {
     libxl_snapshot_how plain = xluss__plain_how(cat);
-    xlu_backup_save copy;
     int rc = xluss__begin(cat, how), num;
+    xlu_backup_save copy;
+    bool later = false;
 
     if (rc)
         return rc;
@@ -187,7 +204,9 @@ int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
     xlu_backup_save_copy(cat->ctx, &copy, save);
     rc = take_down(cat, &copy, good, &plain);
     xlu_backup_save_dispose(&copy);
-    if (!rc)
+    if (!rc && !good)
+        rc = end_checkpoint(cat, save, &plain, &later);
+    if (!rc && !later)
         rc = drop(cat);
     /* What the disks have is what counts: an entry can be made later. */
     if (!rc && good && cat->dom.domid != XLUSS__NO_DOMID &&
@@ -223,13 +242,53 @@ static int clean(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how)
     int rc = ERROR_NOTFOUND;
 
     xlu_backup_save_init(&old);
-    if (load(cat, &old)) {
+    if (xluss__save_load(cat, &old)) {
         LOG(cat->lg, NOTICE, "domain %s: a backup into %s was interrupted, "
             "and is taken away", cat->dom.name,
             old.folder ? old.folder : "(unknown)");
         rc = xlu_backup_save_end(cat, &old, was_good(&old), how);
     }
     xlu_backup_save_dispose(&old);
+    return rc;
+}
+
+/* What its view was, only the record knew; another kind's stays. */
+static int clean_damaged(xlu_snapshot_catalogue *cat,
+                         const libxl_snapshot_how *how)
+{
+    int rc = 0;
+
+    if (!xluss__pull_exists(cat) &&
+        !xluss__file_exists(&cat->dir, XLUSS__PUSH_JSON))
+        rc = xluss__pull_end_damaged(cat, how);
+    return rc ? rc : drop(cat);
+}
+
+bool xluss__save_lives(xlu_snapshot_catalogue *cat)
+{
+    int fd = openat(cat->dir.fd, LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool lives = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) &&
+                 errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return lives;
+}
+
+int xluss__save_clean_earlier(xlu_snapshot_catalogue *cat,
+                              const libxl_snapshot_how *how)
+{
+    int fd, rc;
+
+    if (faccessat(cat->dir.fd, RECORD, F_OK, 0))
+        return ERROR_NOTFOUND;
+    rc = lock(cat, &fd);
+    if (rc)
+        return rc;
+    rc = clean(cat, how);
+    if (rc == ERROR_NOTFOUND)
+        rc = clean_damaged(cat, how);
+    close(fd);
     return rc;
 }
 
@@ -247,6 +306,22 @@ static void choose_id(xlu_backup_save *save)
     xluss__replace(&save->snapshot.id, id);
 }
 
+/* The record, before anything of it is. */
+static int begin(xlu_snapshot_catalogue *cat, const xlu_backup_save *save)
+{
+    xlu_backup_save record;
+    int rc;
+
+    xlu_backup_save_init(&record);
+    xlu_backup_save_copy(cat->ctx, &record, save);
+    record.snapshot.complete = false;
+    rc = xluss__foresee_scratch(cat, &record.snapshot);
+    if (!rc)
+        rc = store(cat, &record);
+    xlu_backup_save_dispose(&record);
+    return rc;
+}
+
 static int make(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
                 const libxl_snapshot_how *how)
 {
@@ -254,7 +329,7 @@ static int make(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
 
     save->pid = getpid();
     choose_id(save);
-    rc = store(cat, save);
+    rc = begin(cat, save);
     if (rc)
         return rc;
     rc = libxl_domain_block_snapshot_create(cat->ctx, cat->dom.domid,
@@ -297,6 +372,12 @@ int xlu_backup_save_begin(xlu_snapshot_catalogue *cat, xlu_backup_save *save,
             "for its end, or stop it", cat->dom.name);
     if (!rc)
         rc = clean(cat, NULL);
+    /* Its checkpoint has to wait. */
+    if (!rc && !faccessat(cat->dir.fd, RECORD, F_OK, 0)) {
+        LOG(cat->lg, ERROR, "domain %s: its device model has died",
+            cat->dom.name);
+        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
+    }
     if (!rc || rc == ERROR_NOTFOUND)
         rc = make(cat, save, how);
     if (rc && *lock_out >= 0) {
@@ -324,24 +405,17 @@ int xlu_backup_save_stop(xlu_snapshot_catalogue *cat,
                          const libxl_snapshot_how *how, int *pidfd_out)
 {
     xlu_backup_save save;
-    int fd, rc = xluss__begin(cat, how);
+    int rc = xluss__begin(cat, how);
 
     *pidfd_out = -1;
     if (rc)
         return rc;
-    if (faccessat(cat->dir.fd, RECORD, F_OK, 0))
-        return ERROR_NOTFOUND;
-    rc = lock(cat, &fd);
-    if (!rc) {
-        rc = clean(cat, how);
-        close(fd);
-        return rc;
-    }
+    rc = xluss__save_clean_earlier(cat, how);
     if (rc != LIBXL_SNAPSHOT_ERROR_BUSY)
         return rc;
     /* It wrote its number while it held both locks, and lives: it is it. */
     xlu_backup_save_init(&save);
-    if (load(cat, &save) && save.pid > 0) {
+    if (xluss__save_load(cat, &save) && save.pid > 0) {
         *pidfd_out = syscall(SYS_pidfd_open, save.pid, 0);
         if (*pidfd_out >= 0)
             syscall(SYS_pidfd_send_signal, *pidfd_out, SIGTERM, NULL, 0);

@@ -23,13 +23,6 @@ static bool is_off(const xlu_snapshot_catalogue *cat)
     return cat->dom.domid == XLUSS__NO_DOMID;
 }
 
-/* rc of a call on QEMU: there is none, or another one. */
-static bool is_gone(int rc)
-{
-    return rc == ERROR_NOTFOUND || rc == LIBXL_SNAPSHOT_ERROR_NO_QEMU ||
-           rc == LIBXL_SNAPSHOT_ERROR_QEMU_DIED;
-}
-
 /* --- the record --- */
 
 bool xluss__pull_exists(const xlu_snapshot_catalogue *cat)
@@ -226,7 +219,7 @@ int xluss__pull_look(xlu_snapshot_catalogue *cat, xlu_backup_pull *p)
         rc = look_at_server(cat, p, &how);
     }
     libxl_block_snapshot_dispose(&now);
-    if (!is_gone(rc))
+    if (!xluss__is_gone(rc))
         return rc;
     p->state = XLU_BACKUP_PULL_STATE_DEAD;
     return 0;
@@ -252,34 +245,6 @@ static int stop_exports(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
                                                 e->id, how);
     }
     libxl_block_export_list_dispose(&list);
-    return rc;
-}
-
-/* What the disks have of its checkpoint, by the number where it is known. */
-static int undo_checkpoint(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
-                           const libxl_snapshot_how *how)
-{
-    libxl_domain_checkpoint_args args;
-    libxl_disk_checkpoint_list found;
-    const libxl_disk_checkpoint *c = NULL;
-    int rc;
-
-    libxl_disk_checkpoint_list_init(&found);
-    libxl_domain_checkpoint_args_init(&args);
-    rc = libxl_domain_checkpoint_list(cat->ctx, cat->dom.domid, &found, how);
-    if (!rc)
-        c = xluss__checkpoint_on(&found, p->snapshot.checkpoint,
-                                 p->snapshot.sequence, NULL);
-    if (c) {
-        args.name = xluss__strdup(c->name);
-        args.sequence = c->sequence;
-        rc = libxl_domain_checkpoint_delete(cat->ctx, cat->dom.domid, &args,
-                                            how, NULL);
-    }
-    if (!rc)
-        rc = xluss__checkpoint_drop(cat, p->snapshot.checkpoint);
-    libxl_domain_checkpoint_args_dispose(&args);
-    libxl_disk_checkpoint_list_dispose(&found);
     return rc;
 }
 
@@ -323,13 +288,13 @@ static int end_checkpoint(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
     if (p->phase == XLU_BACKUP_PULL_PHASE_KEEPING) {
         rc = is_off(cat) ? 0 : keep_checkpoint(cat, p);
         /* It is on the disks: snapshot-check --repair finds it. */
-        if (rc && !is_gone(rc))
+        if (rc && !xluss__is_gone(rc))
             return rc;
         return 0;
     }
     rc = is_off(cat) ? LIBXL_SNAPSHOT_ERROR_NO_QEMU
-                     : undo_checkpoint(cat, p, how);
-    *later = is_gone(rc);
+                     : xluss__undo_checkpoint(cat, &p->snapshot, how);
+    *later = xluss__is_gone(rc);
     return *later ? 0 : rc;
 }
 
@@ -349,6 +314,10 @@ int xluss__pull_end(xlu_snapshot_catalogue *cat, xlu_backup_pull *p,
         rc = libxl_domain_block_snapshot_delete(cat->ctx, domid_of(cat),
                                                 &p->snapshot, !keep, how,
                                                 NULL);
+    /* It had been made: where the host has lost its power, nothing else knows
+     * of a socket outside of /run. */
+    if (!rc && p->exported.pid && p->exported.socket)
+        xluss__socket_drop(p->exported.socket);
     if (!rc)
         rc = end_checkpoint(cat, p, &plain, &later);
     if (!rc && !later)

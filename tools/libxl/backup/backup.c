@@ -156,6 +156,8 @@ static int start(struct libxlss__op *op, libxl_domain_backup_args *args)
         vdevs[i] = args->disks[i].vdev;
     if (!rc)
         rc = libxlss__view_begin(op);
+    if (!rc && args->id)
+        rc = libxlss__view_take_id(op, args->id, &v);
     if (!rc)
         rc = libxlss__view_disks(op, &v, vdevs, args->num_disks);
     if (!rc && v.num_disks != args->num_disks) {

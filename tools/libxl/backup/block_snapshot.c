@@ -79,9 +79,8 @@ static void report_disks(libxl_block_snapshot *out,
     }
 }
 
-/* The caller's, who wants to find it whatever happens meanwhile. */
-static int take_id(struct libxlss__op *op, const char *id,
-                   struct libxlss__view *v)
+int libxlss__view_take_id(struct libxlss__op *op, const char *id,
+                          struct libxlss__view *v)
 {
     struct libxlss__graph graph;
     struct libxlss__view *list;
@@ -120,7 +119,7 @@ static int create(struct libxlss__op *op, libxl_block_snapshot *args)
     for (i = 0; i < args->num_disks; i++)
         vdevs[i] = args->disks[i].vdev;
     if (!rc && args->id)
-        rc = take_id(op, args->id, &v);
+        rc = libxlss__view_take_id(op, args->id, &v);
     if (!rc)
         rc = libxlss__view_disks(op, &v, vdevs, args->num_disks);
     if (!rc)
@@ -315,6 +314,7 @@ static int list(struct libxlss__op *op, libxl_block_snapshot_list *out)
         libxl_block_snapshot_init(s);
         s->id = libxlss__own(views[i].id);
         s->complete = views[i].complete;
+        s->backup = libxlss__view_has_target(&views[i]);
         s->checkpoint = libxlss__own(views[i].checkpoint);
         s->since = libxlss__own(views[i].since);
         report_disks(s, &views[i]);

@@ -12,6 +12,9 @@ char *libxlss__own(const char *s);
 void libxlss__replace(char **field, const char *s);
 /* LOOK, the lock, the configuration, the guard; the domain runs. */
 int libxlss__view_begin(struct libxlss__op *op);
+/* An id of the caller's, who wants to find it whatever happens meanwhile. */
+int libxlss__view_take_id(struct libxlss__op *op, const char *id,
+                          struct libxlss__view *v);
 /* Is the path that of a scratch file of `id`? Others are not removed. */
 bool libxlss__is_scratch(const char *path, const char *id);
 /* view_probe.c: fills in disks' `broken`. The lock is held. */
