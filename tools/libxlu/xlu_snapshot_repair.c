@@ -248,6 +248,11 @@ static int repair_checkpoint(repair *r)
     return xlu_checkpoint_rebuild(r->cat, &num);
 }
 
+static int repair_backup(repair *r)
+{
+    return xluss__repair_backup(r->cat, r->f);
+}
+
 static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_INTERRUPTED] = repair_journal,
     [XLU_SNAPSHOT_FINDING_KIND_STOPPED] = repair_stopped,
@@ -264,7 +269,20 @@ static int (*const repairs[])(repair *r) = {
     [XLU_SNAPSHOT_FINDING_KIND_NAME] = repair_name,
     [XLU_SNAPSHOT_FINDING_KIND_FILE] = NULL,
     [XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT] = repair_checkpoint,
+    [XLU_SNAPSHOT_FINDING_KIND_BACKUP] = repair_backup,
+    [XLU_SNAPSHOT_FINDING_KIND_SCRATCH] = repair_backup,
+    [XLU_SNAPSHOT_FINDING_KIND_SERVER] = repair_backup,
+    [XLU_SNAPSHOT_FINDING_KIND_TARGET] = NULL,
 };
+
+/* In this order, except that a checkpoint which a backup's end undoes must
+ * not get into the catalogue first. */
+static int nth_kind(int n, int num)
+{
+    const int late = XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT;
+
+    return n < late ? n : n + 1 < num ? n + 1 : late;
+}
 
 /* Repairs what was found of one kind; true if there was any. */
 static bool repair_kind(repair *r, const xlu_snapshot_findings *found,
@@ -292,7 +310,7 @@ int xlu_snapshot_repair(xlu_snapshot_catalogue *cat, bool deep,
                         xlu_snapshot_findings *left)
 {
     repair r = { .cat = cat, .how = how };
-    int kind, rc, num = sizeof(repairs) / sizeof(repairs[0]);
+    int n, rc, num = sizeof(repairs) / sizeof(repairs[0]);
     int first = 0;
 
     if (cat->lock_fd < 0) {
@@ -301,8 +319,8 @@ int xlu_snapshot_repair(xlu_snapshot_catalogue *cat, bool deep,
         return ERROR_INVAL;
     }
     rc = xlu_snapshot_check(cat, false, left);
-    for (kind = 0; !rc && kind < num; kind++) {
-        if (!repair_kind(&r, left, kind, &first))
+    for (n = 0; !rc && n < num; n++) {
+        if (!repair_kind(&r, left, nth_kind(n, num), &first))
             continue;
         rc = xlu_snapshot_check(cat, false, left);
     }

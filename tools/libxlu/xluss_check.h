@@ -67,6 +67,11 @@ void xluss__check_domain(xluss__check *c);
 void xluss__check_exports(xluss__check *c);
 void xluss__check_chains(xluss__check *c);
 void xluss__check_checkpoints(xluss__check *c);
+void xluss__check_backups(xluss__check *c);
+
+/* xluss_repair_backups.c: of kinds BACKUP, SCRATCH and SERVER. */
+int xluss__repair_backup(xlu_snapshot_catalogue *cat,
+                         const xlu_snapshot_finding *f);
 
 /* Calls fn for each name that has a .xml, .config or .mem. */
 void xluss__each_file_name(xlu_snapshot_catalogue *cat,

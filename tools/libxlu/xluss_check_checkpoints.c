@@ -2,6 +2,7 @@
 /* snapshot-check: checkpoints in the catalogue and on the disks. */
 #include <string.h>
 
+#include "xluss_backup.h"
 #include "xluss_check.h"
 #include "xluss_checkpoint.h"
 
@@ -43,23 +44,28 @@ static void check_entries(xluss__check *c, const xlu_checkpoint_list *list)
     }
 }
 
+/* That of a backup gets into the catalogue at its good end. */
 static void check_found(xluss__check *c, xlu_checkpoint_list *list,
                         const libxl_disk_checkpoint_list *found)
 {
+    xluss__backup_records r;
     int i, j;
 
+    xluss__backup_records_read(c->cat, &r);
     for (i = 0; i < found->num_checkpoints; i++) {
         const char *name = found->checkpoints[i].name;
 
         /* Once, though it is on several disks. */
         for (j = 0; j < i && strcmp(found->checkpoints[j].name, name); j++)
             ;
-        if (j == i && !xluss__checkpoint_find(list, name))
+        if (j == i && !xluss__checkpoint_find(list, name) &&
+            !xluss__backup_has_checkpoint(&r, name))
             xluss__found(c, XLU_SNAPSHOT_FINDING_KIND_CHECKPOINT, NULL, name,
                          "it is put into the catalogue",
                          "the disks have a checkpoint %s, and the catalogue "
                          "hasn't", name);
     }
+    xluss__backup_records_dispose(&r);
 }
 
 void xluss__check_checkpoints(xluss__check *c)

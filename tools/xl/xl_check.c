@@ -41,6 +41,7 @@ static bool equal(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* What was wrong, and is but a note now, is put right. */
 static bool is_in(const xlu_snapshot_finding *f,
                   const xlu_snapshot_findings *list)
 {
@@ -50,7 +51,9 @@ static bool is_in(const xlu_snapshot_finding *f,
         const xlu_snapshot_finding *g = &list->findings[i];
 
         if (f->kind == g->kind && equal(f->snapshot, g->snapshot) &&
-            equal(f->subject, g->subject))
+            equal(f->subject, g->subject) &&
+            (f->degree == XLU_SNAPSHOT_DEGREE_NOTE) ==
+            (g->degree == XLU_SNAPSHOT_DEGREE_NOTE))
             return true;
     }
     return false;
