@@ -6,10 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <xlu_backup.h>
 #include <xlu_checkpoint.h>
 
 #include "catalogue_scene.h"
-#include "pull_scene.h"
 
 xlu_snapshot_catalogue *cat;
 
@@ -51,6 +51,18 @@ int reopen(void)
                            XLU_SNAPSHOT_WRITE, &cat);
     free(dom.name);
     return rc;
+}
+
+void begin(int disks)
+{
+    make(disks);
+    assert_int_equal(reopen(), 0);
+}
+
+void end(void)
+{
+    close_catalogue();
+    unmake();
 }
 
 const char *checkpoints(void)
@@ -95,6 +107,27 @@ uint64_t dirty_since(const char *since)
         bytes += out.disks[i].dirty;
     libxl_domain_dirty_dispose(&out);
     return bytes;
+}
+
+void expect_clean(void)
+{
+    yajl_val v = NULL;
+    size_t i;
+
+    assert_true(bed_running());
+    assert_int_equal(bed_qmp_reply("query-named-block-nodes", NULL, &v), 0);
+    for (i = 0; i < json_length(json_array(v, "return")); i++)
+        assert_int_not_equal(strncmp(json_string(json_item(
+            json_array(v, "return"), i), "node-name"), "xlbs-", 5), 0);
+    yajl_tree_free(v);
+    assert_int_equal(bed_qmp_reply("query-block-exports", NULL, &v), 0);
+    assert_int_equal(json_length(json_array(v, "return")), 0);
+    yajl_tree_free(v);
+    assert_false(xlu_backup_is_pull(cat));
+    assert_int_not_equal(run("ls -R %s | grep -E 'xlbs|export-|private|"
+                             "pull.json|backup.xml|backup.json|save.json'",
+                             bed.dir), 0);
+    assert_int_not_equal(run("pgrep -f %s/[x]lbs >/dev/null", bed.dir), 0);
 }
 
 /* The guard's part. */

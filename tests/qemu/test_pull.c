@@ -16,21 +16,8 @@
 #include <xlu_checkpoint.h>
 
 #include "catalogue_scene.h"
-#include "pull_scene.h"
 
 static xlu_backup_pull p;
-
-static void begin(int disks)
-{
-    make(disks);
-    assert_int_equal(reopen(), 0);
-}
-
-static void end(void)
-{
-    close_catalogue();
-    unmake();
-}
 
 static void fresh(const char *since, const char *checkpoint)
 {
@@ -70,28 +57,6 @@ static void expect_truth(int disk)
     unlink(in_bed("copy"));
     assert_int_equal(copy(disk), 0);
     assert_true(is_truth(disk, "raw", in_bed("copy")));
-}
-
-/* Nothing of a backup is in QEMU, beside the images or in the catalogue. */
-static void expect_clean(void)
-{
-    yajl_val v = NULL;
-    size_t i;
-
-    assert_true(bed_running());
-    assert_int_equal(bed_qmp_reply("query-named-block-nodes", NULL, &v), 0);
-    for (i = 0; i < json_length(json_array(v, "return")); i++)
-        assert_int_not_equal(strncmp(json_string(json_item(
-            json_array(v, "return"), i), "node-name"), "xlbs-", 5), 0);
-    yajl_tree_free(v);
-    assert_int_equal(bed_qmp_reply("query-block-exports", NULL, &v), 0);
-    assert_int_equal(json_length(json_array(v, "return")), 0);
-    yajl_tree_free(v);
-    assert_false(xlu_backup_is_pull(cat));
-    assert_int_not_equal(run("ls -R %s | grep -E "
-                             "'xlbs|export-|private|pull.json|backup.xml'",
-                             bed.dir), 0);
-    assert_int_not_equal(run("pgrep -f %s/[x]lbs >/dev/null", bed.dir), 0);
 }
 
 static void test_life(void **state)
