@@ -382,6 +382,27 @@ static void test_view_of_others(void **state)
     end();
 }
 
+/* Of a device model that has died, and in no record. */
+static void test_scratch_of_nobody(void **state)
+{
+    (void)state;
+    begin(2);
+    assert_int_equal(make_view(), 0);
+    assert_int_equal(check(), 0);
+    bed_kill_qemu();
+    bed_start_qemu();
+    assert_int_equal(reopen(), 0);
+    assert_int_equal(check(), 2);
+    assert_int_equal(found.findings[0].kind,
+                     XLU_SNAPSHOT_FINDING_KIND_SCRATCH);
+    assert_true(files("scratch"));
+    repair();
+    assert_false(files("scratch"));
+    expect_well("scratch", 0);
+    expect_clean();
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_pull_and_power_off),
         cmocka_unit_test(test_socket_of_others),
         cmocka_unit_test(test_view_of_others),
+        cmocka_unit_test(test_scratch_of_nobody),
     };
 
     alarm(900);

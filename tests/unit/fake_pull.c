@@ -98,9 +98,12 @@ int libxl_domain_block_snapshot_delete(libxl_ctx *ctx, uint32_t domid,
     int i;
 
     (void)ctx, (void)domid, (void)how, (void)ao_how;
-    for (i = 0; i < which->num_disks; i++)
-        if (which->disks[i].scratch && strstr(which->disks[i].scratch, which->id))
-            unlink(which->disks[i].scratch);
+    for (i = 0; i < which->num_disks; i++) {
+        const char *scratch = which->disks[i].scratch;
+
+        if (scratch && strstr(scratch, which->id))
+            unlink(scratch);
+    }
     /* Of another backup. */
     if (get("", word) > 1 && strcmp(word[1], which->id))
         return 0;
@@ -189,5 +192,30 @@ int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
     out->exports->snapshot = strdup(num > 1 ? word[1] : "00112233");
     out->exports->running = num < 3;
     out->exports->pid = 1;
+    return 0;
+}
+
+/* $FAKE_SCRATCH, a file in that folder; $FAKE_SHARED: on an NFS server. */
+int libxl_block_scratch_list(libxl_ctx *ctx, const char *folder,
+                             libxl_block_snapshot_list *out, bool *shared,
+                             const libxl_snapshot_how *how)
+{
+    const char *file = getenv("FAKE_SCRATCH");
+    libxl_block_snapshot *s;
+
+    (void)ctx, (void)how;
+    *shared = getenv("FAKE_SHARED");
+    if (!file || access(file, F_OK) || strncmp(file, folder, strlen(folder)) ||
+        strchr(file + strlen(folder) + 1, '/'))
+        return 0;
+    out->snapshots = s = calloc(1, sizeof(*s));
+    out->num_snapshots = 1;
+    libxl_block_snapshot_init(s);
+    s->id = strndup(strrchr(file, '/') + 6, 8);
+    s->disks = calloc(1, sizeof(*s->disks));
+    s->num_disks = 1;
+    libxl_block_snapshot_disk_init(s->disks);
+    s->disks->vdev = strdup("xvda");
+    s->disks->scratch = strdup(file);
     return 0;
 }

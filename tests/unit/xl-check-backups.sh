@@ -221,5 +221,23 @@ rm "$FAKE_PULL"
 echo 00000001 0a1b2c3d > "$FAKE_PULL.export"
 repaired 'has lost what it served' "$FAKE_PULL.export"
 
+# --- files
+
+export FAKE_SCRATCH=$tmp/img/xlbs-0a1b2c3d-xvda.scratch
+mkdir "$tmp/img"
+touch "$FAKE_SCRATCH"
+well
+# In the folder of a backup that runs, but not its own.
+FAKE_BACKUP_STATE=RUNNING expect 0 running backup-start --detach \
+    --scratch "$tmp/img" --disk "xvda=$tmp/t/a" web1
+FAKE_SHARED=1 stays 0 'note: .* of this host uses' "$FAKE_SCRATCH"
+repaired "$FAKE_SCRATCH is a scratch file that no backup uses" \
+         "$FAKE_SCRATCH"
+id=$(sed -n 's/.*RUNNING \(.*\)/\1/p' "$FAKE_BACKUP")
+FAKE_SCRATCH=$tmp/img/xlbs-$id-xvda.scratch
+touch "$FAKE_SCRATCH"
+stays 0 'all is well' "$FAKE_SCRATCH"
+expect 0 '' backup-stop web1
+
 [ $failed = 0 ] && echo "ok"
 exit $failed

@@ -78,8 +78,7 @@ bool libxlss__process_has(pid_t pid, const struct stat *st)
     return found;
 }
 
-/* 0: nobody. */
-static pid_t open_in(const struct stat *st)
+pid_t libxlss__open_in(const struct stat *st)
 {
     DIR *dir = opendir("/proc");
     struct dirent *e;
@@ -107,7 +106,7 @@ static int wait_closed(struct libxlss__op *op, const char *path,
         if (S_ISREG(st->st_mode))
             loop = libxlss__loops(st, false, name) > 0;
         if (!loop)
-            pid = open_in(st);
+            pid = libxlss__open_in(st);
         if (!loop && !pid)
             return 0;
         if (!loop && libxlss__is_server(op, pid)) {

@@ -120,6 +120,15 @@
 #define LIBXL_HAVE_DOMAIN_BACKUP 1
 #endif
 
+/*
+ * LIBXL_HAVE_BLOCK_SCRATCH_LIST
+ *
+ * libxl_block_scratch_list and libxl_block_export_tidy exist.
+ */
+#ifndef LIBXL_HAVE_BLOCK_SCRATCH_LIST
+#define LIBXL_HAVE_BLOCK_SCRATCH_LIST 1
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -602,6 +611,29 @@ int libxl_domain_block_export_stop(libxl_ctx *ctx, uint32_t domid,
 int libxl_domain_block_export_list(libxl_ctx *ctx, uint32_t domid,
                                    libxl_block_export_list *out,
                                    const libxl_snapshot_how *how);
+
+/*
+ * Scratch files of block snapshots and backups in a folder (an absolute path)
+ * that nobody uses: no process of this host has one open, and no operation is
+ * under way that could be about to (BUSY, without a word). One entry for
+ * each, with id and its one disk, as libxl_domain_block_snapshot_delete with
+ * domid INVALID_DOMID removes it. *shared: the filesystem may be in use by
+ * other hosts, too, which isn't to be seen from here. *out: initialised; the
+ * caller's to dispose of.
+ */
+int libxl_block_scratch_list(libxl_ctx *ctx, const char *folder,
+                             libxl_block_snapshot_list *out, bool *shared,
+                             const libxl_snapshot_how *how);
+
+/*
+ * Files below /run/xl-snapshot of exports whose domain Xen doesn't have any
+ * more, or of which there is no record, and of reading bitmaps, if no
+ * operation is under way that uses them. remove: takes them away, and ends
+ * servers of such exports. *out: their paths, which is the caller's.
+ */
+int libxl_block_export_tidy(libxl_ctx *ctx, bool remove,
+                            libxl_string_list *out,
+                            const libxl_snapshot_how *how);
 
 /*
  * Copies disks of a running (or paused) domain, as they are at one instant,

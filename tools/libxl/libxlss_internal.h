@@ -272,6 +272,8 @@ int libxlss__image_idle(struct libxlss__op *op, const char *path);
 const char *libxlss__disk_of_other(struct libxlss__op *op, const char *path);
 /* Has it the file open? */
 bool libxlss__process_has(pid_t pid, const struct stat *st);
+/* A process other than this one that has; 0: none. */
+pid_t libxlss__open_in(const struct stat *st);
 
 /* loop.c: how many loop devices are on a file, and one of their names;
  * sync: writes out what is in their page caches, -1 where that fails. */

@@ -25,6 +25,7 @@ static void (*const checks[])(xluss__check *c) = {
     xluss__check_tree,
     xluss__check_exports,
     xluss__check_backups,
+    xluss__check_scratch,
     xluss__check_checkpoints,
 };
 

@@ -68,6 +68,7 @@ void xluss__check_exports(xluss__check *c);
 void xluss__check_chains(xluss__check *c);
 void xluss__check_checkpoints(xluss__check *c);
 void xluss__check_backups(xluss__check *c);
+void xluss__check_scratch(xluss__check *c);
 
 /* xluss_repair_backups.c: of kinds BACKUP, SCRATCH and SERVER. */
 int xluss__repair_backup(xlu_snapshot_catalogue *cat,

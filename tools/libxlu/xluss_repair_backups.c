@@ -105,6 +105,28 @@ static int repair_server(xlu_snapshot_catalogue *cat, const char *id,
     return rc;
 }
 
+/* If it is unused still. */
+static int repair_scratch(xlu_snapshot_catalogue *cat, const char *path)
+{
+    libxl_snapshot_how how = xluss__plain_how(cat);
+    libxl_block_snapshot_list list;
+    char *folder = xluss__asprintf("%.*s", (int)(strrchr(path, '/') - path),
+                                   path);
+    bool shared;
+    int i, rc;
+
+    libxl_block_snapshot_list_init(&list);
+    rc = libxl_block_scratch_list(cat->ctx, folder, &list, &shared, &how);
+    for (i = 0; !rc && !shared && i < list.num_snapshots; i++)
+        if (!strcmp(list.snapshots[i].disks[0].scratch, path))
+            rc = libxl_domain_block_snapshot_delete(
+                cat->ctx, INVALID_DOMID, &list.snapshots[i], false, &how,
+                NULL);
+    libxl_block_snapshot_list_dispose(&list);
+    free(folder);
+    return rc;
+}
+
 int xluss__repair_backup(xlu_snapshot_catalogue *cat,
                          const xlu_snapshot_finding *f)
 {
@@ -120,7 +142,7 @@ int xluss__repair_backup(xlu_snapshot_catalogue *cat,
         rc = repair_server(cat, f->subject, &r);
         break;
     default:
-        rc = 0;
+        rc = repair_scratch(cat, f->subject);
     }
     xluss__backup_records_dispose(&r);
     return rc;

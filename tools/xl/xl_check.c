@@ -223,12 +223,11 @@ static void check_one(struct check *c)
 }
 
 /* Sockets of exports that have died belong to no domain. */
-static void check_host(struct check *c)
+static void check_sockets(struct check *c, const libxl_snapshot_how *how)
 {
-    libxl_snapshot_how how = { .lg = c->s->lg };
     int num = 0;
     int rc = libxl_domain_snapshot_export_tidy(c->s->ctx, c->o->repair, &num,
-                                               &how);
+                                               how);
 
     if (rc)
         worse(c, xl_session_failed(rc, "sockets of exports", NULL));
@@ -239,6 +238,26 @@ static void check_host(struct check *c)
            c->o->repair ? "repaired: removed" : "with --repair removed");
     if (!c->o->repair)
         worse(c, XL_EXIT_REPAIR);
+}
+
+/* What is left of domains that Xen doesn't have any more. */
+static void check_host(struct check *c)
+{
+    libxl_snapshot_how how = { .lg = c->s->lg };
+    libxl_string_list left = NULL;
+    int i, rc;
+
+    check_sockets(c, &how);
+    rc = libxl_block_export_tidy(c->s->ctx, c->o->repair, &left, &how);
+    if (rc)
+        worse(c, xl_session_failed(rc, "files of exports", NULL));
+    for (i = 0; left && left[i] && !c->o->json; i++) {
+        printf("%s is left of an export; %s.\n", left[i], c->o->repair
+               ? "repaired: removed" : "with --repair removed");
+        if (!c->o->repair)
+            worse(c, XL_EXIT_REPAIR);
+    }
+    libxl_string_list_dispose(&left);
 }
 
 static void check_all(struct check *c)
