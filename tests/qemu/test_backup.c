@@ -310,10 +310,11 @@ static void test_scratch_full(void **state)
         bed_write(0, 7 - mib, 200);
     assert_int_equal(libxl_domain_backup_status(ctx, fake.domid, &args, &how),
                      0);
-    /* Without the limit on speed it ends at once. */
+    /* Without the limit on speed it ends at once; on a busy machine it may
+     * have found out by now. */
     snprintf(text, sizeof(text), "{\"device\":\"xlbs-%s-xvda\",\"speed\":0}",
              args.id);
-    assert_int_equal(bed_qmp("block-job-set-speed", text), 0);
+    bed_qmp("block-job-set-speed", text);
     assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_FAILED);
     assert_non_null(strstr(args.disks[0].error, "scratch file is full"));
     assert_int_equal(finish(), ERROR_FAIL);
