@@ -106,6 +106,14 @@ static int end_push(bool cancel)
     return rc;
 }
 
+/* It may have come to its good end by now. */
+static void end_and_forget(void)
+{
+    assert_int_equal(end_push(true), 0);
+    if (strstr(checkpoints(), "c2"))
+        assert_int_equal(xlu_checkpoint_delete(cat, "c2", &how), 0);
+}
+
 static int c1(void)
 {
     xlu_checkpoint_create_args c = { .name = "c1" };
@@ -134,7 +142,7 @@ static void test_push_starter_dies(void **state)
             repair();
         } else if (files("backup.json")) {
             /* Its jobs run, and go on. */
-            assert_int_equal(end_push(true), 0);
+            end_and_forget();
         }
         expect_well("after", n);
         drop_targets();
@@ -147,6 +155,69 @@ static void test_push_starter_dies(void **state)
     assert_true(repaired > 20);
     assert_int_equal(end_push(true), 0);
     end();
+}
+
+/* What it says has been undone is. */
+static void every_fault(enum fault fault)
+{
+    int n, rc;
+
+    begin(2);
+    truth_wanted(false);
+    assert_int_equal(c1(), 0);
+    for (n = 1; n < 200; n++) {
+        fake.calls = 0;
+        fake.failed = false;
+        fake.fail_at = n;
+        fake.fault = fault;
+        rc = push_c2();
+        fake.fail_at = 0;
+        if (!fake.failed)
+            break;
+        if (fault == FAULT_QEMU_DIES) {
+            bed_start_qemu();
+            fake.pauses = 0;
+            assert_int_equal(reopen(), 0);
+        }
+        if (rc && rc != XLSS(NEEDS_REPAIR) &&
+            files("backup.json|scratch|target"))
+            fail_msg("something is left after %d (%s)", n, fake.failed_call);
+        if (!rc && fault != FAULT_QEMU_DIES)
+            end_and_forget();
+        else if (check())
+            repair();
+        expect_well("after", n);
+        drop_targets();
+        expect_clean();
+        if (fault == FAULT_QEMU_DIES) {
+            assert_int_equal(xlu_checkpoint_delete(cat, "c1", &how), 0);
+            assert_int_equal(c1(), 0);
+        }
+        assert_string_equal(checkpoints(), "c1");
+        assert_int_equal(num_checkpoints(), 2);
+    }
+    assert_in_range(n, 40, 199);
+    assert_int_equal(rc, 0);
+    assert_int_equal(end_push(true), 0);
+    end();
+}
+
+static void test_push_every_call_fails(void **state)
+{
+    (void)state;
+    every_fault(FAULT_BEFORE);
+}
+
+static void test_push_every_reply_is_lost(void **state)
+{
+    (void)state;
+    every_fault(FAULT_AFTER);
+}
+
+static void test_qemu_dies_at_each_call_of_push(void **state)
+{
+    (void)state;
+    every_fault(FAULT_QEMU_DIES);
 }
 
 /* Both, and then the next start finds nothing of it in QEMU. */
@@ -407,6 +478,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_push_starter_dies),
+        cmocka_unit_test(test_push_every_call_fails),
+        cmocka_unit_test(test_push_every_reply_is_lost),
+        cmocka_unit_test(test_qemu_dies_at_each_call_of_push),
         cmocka_unit_test(test_push_and_qemu_die),
         cmocka_unit_test(test_push_runs),
         cmocka_unit_test(test_push_ends_with_qemu),

@@ -111,6 +111,8 @@ static int undo(struct libxlss__op *op, libxl_domain_backup_args *args,
         if (rc2 == ERROR_FAIL || rc2 == ERROR_NOTFOUND)
             rc2 = 0;
         libxlss__replace(&args->id, NULL);
+    } else if (v->id[0]) {
+        libxlss__scratch_remove(op, v);
     }
     for (i = 0; !rc2 && i < args->num_disks; i++)
         if (made[i])
