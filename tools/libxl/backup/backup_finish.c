@@ -201,7 +201,9 @@ int libxlss__backup_finish(struct libxlss__op *op,
         return ERROR_NOTFOUND;
     libxlss__replace(&args->id, id);
     libxlss__backup_report(args, jobs, num);
-    if (args->state != LIBXL_BACKUP_STATE_COPIED) {
+    /* A start that failed is no backup, though its jobs may have been quick:
+     * only the reply to their start was lost. */
+    if (args->state != LIBXL_BACKUP_STATE_COPIED || op->undoing) {
         args->state = LIBXL_BACKUP_STATE_FAILED;
         if (!op->undoing)
             say_errors(op, args);
