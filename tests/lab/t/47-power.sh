@@ -5,7 +5,8 @@
 # whose device drops all writes from one instant on; then it is mounted anew,
 # as after a boot. What is listed must be whole: memory and disks agree.
 
-name=power
+# Not "name": in what `check` calls, that is the check's own.
+dom=power
 fs=/mnt/power
 images=$fs/images
 long=${LAB_LONG:-}
@@ -48,7 +49,7 @@ unmounted()
 power_back()
 {
     pkill -KILL -f 'xl-snapshot|snapshot-recover'
-    domain_gone $name || guest_destroy $name > /dev/null 2>&1
+    domain_gone $dom || guest_destroy $dom > /dev/null 2>&1
     rm -rf /run/xl-snapshot
     wait_for 60 unmounted || { fuser -vm $fs; return 1; }
     dmsetup suspend power && table "0 $sectors linear $loop 0" && power_mount
@@ -56,17 +57,17 @@ power_back()
 
 has()
 {
-    xl snapshot-list --name $name | grep -qx "$1"
+    xl snapshot-list --name $dom | grep -qx "$1"
 }
 
 # It goes back to this snapshot, and all is as the memory knows it.
 good()
 {
-    guest_mark $name
-    check "$1: back to $2" xl snapshot-revert --no-safety $name "$2" ||
-        { show_logs $name; return 1; }
-    check "$1: $2: it ticks on" guest_wait_ticks $name 2
-    check "$1: $2: memory and disk agree" guest_check $name
+    guest_mark $dom
+    check "$1: back to $2" xl snapshot-revert --no-safety $dom "$2" ||
+        { show_logs $dom; return 1; }
+    check "$1: $2: it ticks on" guest_wait_ticks $dom 2
+    check "$1: $2: memory and disk agree" guest_check $dom
 }
 
 # whole LABEL: after the power came back.
@@ -75,7 +76,7 @@ whole()
     local n=0 snapshot
 
     check "$1: the power comes back" power_back || return
-    check "$1: the next command works" xl snapshot-list $name
+    check "$1: the next command works" xl snapshot-list $dom
     for image in $images/*; do
         case $image in *.live[0-9]*) continue ;; esac
         qemu-img check -q -f qcow2 "$image" > /tmp/check 2>&1 ||
@@ -83,15 +84,15 @@ whole()
             { fail "$1: $image" "$(cat /tmp/check)"; n=1; }
     done
     [ $n -ne 0 ] || ok "$1: the images are without errors"
-    guest_mark $name
-    check "$1: it boots from its own configuration" guest_start $name
+    guest_mark $dom
+    check "$1: it boots from its own configuration" guest_start $dom
     for snapshot in new good; do
         ! has $snapshot || good "$1" $snapshot
     done
     check "$1: the good one is listed" has good
-    xl snapshot-check --repair $name > /dev/null 2>&1
-    check "$1: snapshot-check finds nothing" xl snapshot-check $name
-    ! has new || check "$1: new goes" xl snapshot-delete $name new
+    xl snapshot-check --repair $dom > /dev/null 2>&1
+    check "$1: snapshot-check finds nothing" xl snapshot-check $dom
+    ! has new || check "$1: new goes" xl snapshot-delete $dom new
 }
 
 # cut_at LABEL MS COMMAND...
@@ -120,36 +121,36 @@ duration()
 }
 
 need "a filesystem that can lose its power" power_setup
-qemu-img create -q -f qcow2 $images/$name.qcow2 128M
-need "a guest" guest_create $name pv \
-    "format=qcow2,vdev=xvda,access=rw,target=$images/$name.qcow2"
-guest_wait_ticks $name 3
-need "a good snapshot" xl snapshot-create -n good $name
+qemu-img create -q -f qcow2 $images/$dom.qcow2 128M
+need "a guest" guest_create $dom pv \
+    "format=qcow2,vdev=xvda,access=rw,target=$images/$dom.qcow2"
+guest_wait_ticks $dom 3
+need "a good snapshot" xl snapshot-create -n good $dom
 
 for kind in -i -e; do
-    guest_wait_ticks $name 3
-    duration xl snapshot-create $kind -n new $name || break
+    guest_wait_ticks $dom 3
+    duration xl snapshot-create $kind -n new $dom || break
     label="create $kind of $ms ms"
     power_cut
     whole "$label, done"
     for part in 40 ${long:+20 60 70 80} 90; do
-        guest_wait_ticks $name 2
+        guest_wait_ticks $dom 2
         cut_at "$label, at $part %" $((ms * part / 100)) \
-            xl snapshot-create $kind -n new $name
+            xl snapshot-create $kind -n new $dom
     done
 done
 
 # A deletion that merges, on and off: good is inside the image, and stays.
 removed()
 {
-    xl snapshot-create -e -n new $name > /dev/null
-    guest_wait_ticks $name 3
-    [ "$1" = running ] || guest_destroy $name
+    xl snapshot-create -e -n new $dom > /dev/null
+    guest_wait_ticks $dom 3
+    [ "$1" = running ] || guest_destroy $dom
 }
 
 for how in running off; do
     removed $how
-    duration xl snapshot-delete $name new || break
+    duration xl snapshot-delete $dom new || break
     label="delete, $how, of $ms ms"
     power_cut
     whole "$label, done"
@@ -157,11 +158,11 @@ for how in running off; do
     for part in 50 ${long:+20 70 80} 90; do
         removed $how
         cut_at "$label, at $part %" $((ms * part / 100)) \
-            xl snapshot-delete $name new
+            xl snapshot-delete $dom new
     done
 done
 
-guest_destroy $name
+guest_destroy $dom
 unmounted
 dmsetup remove power
 losetup -d "$loop"
