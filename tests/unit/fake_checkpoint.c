@@ -124,6 +124,8 @@ int libxl_domain_checkpoint_list(libxl_ctx *ctx, uint32_t domid,
     int i, d;
 
     (void)ctx, (void)domid, (void)how;
+    if (world()->busy)
+        return LIBXL_SNAPSHOT_ERROR_BUSY;
     out->checkpoints = calloc(FAKE_CHECKPOINTS * 2,
                               sizeof(*out->checkpoints));
     for (d = 0; d < 2; d++)

@@ -19,6 +19,7 @@ typedef struct {
     int fail_after;             /* this one is done, and reports failure */
     int calls;                  /* of create and delete */
     int deleted_missing;
+    bool busy;                  /* a job runs: nothing can be told */
 } fake_checkpoint_world;
 
 extern fake_checkpoint_world *fake_checkpoints;

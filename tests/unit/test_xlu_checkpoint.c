@@ -165,6 +165,28 @@ static void broken(void **state)
     expect("a b*");
 }
 
+/* While a backup's jobs run: they can be listed, and nothing else. */
+static void busy(void **state)
+{
+    xlu_checkpoint_list list;
+
+    (void)state;
+    assert_int_equal(create("a"), 0);
+    fake_checkpoints->list[0].broken = true;
+    expect("a!*");
+    fake_checkpoints->busy = true;
+    expect("a*");
+    xlu_checkpoint_list_init(&list);
+    assert_int_equal(xlu_checkpoint_list_all(cat, &list), 0);
+    assert_int_equal(list.checkpoints[0].state, XLU_CHECKPOINT_STATE_UNKNOWN);
+    xlu_checkpoint_list_dispose(&list);
+    assert_int_equal(create("b"), LIBXL_SNAPSHOT_ERROR_BUSY);
+    assert_int_equal(dirty("a", NULL), LIBXL_SNAPSHOT_ERROR_BUSY);
+    assert_int_equal(xlu_checkpoint_delete(cat, "a", NULL),
+                     LIBXL_SNAPSHOT_ERROR_BUSY);
+    assert_int_equal(fake_checkpoints->num, 1);
+}
+
 /* Not one that the catalogue has lost, which others may still need. */
 static void name_on_disk(void **state)
 {
@@ -405,6 +427,7 @@ int main(void)
         TEST(life),
         TEST(names),
         TEST(broken),
+        TEST(busy),
         TEST(name_on_disk),
         TEST(damaged),
         TEST(xml),

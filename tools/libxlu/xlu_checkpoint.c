@@ -117,6 +117,11 @@ int xlu_checkpoint_list_all(xlu_snapshot_catalogue *cat,
 
     view_init(&v);
     rc = view_load(cat, &v);
+    if (rc == LIBXL_SNAPSHOT_ERROR_BUSY) {
+        LOG(cat->lg, WARN, "domain %s: the state of its checkpoints can't be "
+            "told meanwhile", cat->dom.name);
+        rc = 0;
+    }
     for (i = v.list.num_checkpoints - 1; i >= 0; i--)
         if (v.list.checkpoints[i].phase != XLU_CHECKPOINT_PHASE_SETTLED)
             xluss__checkpoint_remove(&v.list, &v.list.checkpoints[i]);

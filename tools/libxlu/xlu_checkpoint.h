@@ -30,7 +30,8 @@ extern "C" {
 /* [a-zA-Z0-9_-][a-zA-Z0-9_.-]*, at most 200 bytes; NULL if good. */
 const char *xlu_checkpoint_name_problem(const char *name);
 
-/* Oldest first. out: initialised; the caller disposes of it. */
+/* Oldest first. out: initialised; the caller disposes of it. Where the domain
+ * is off or busy, each state is UNKNOWN. */
 int xlu_checkpoint_list_all(xlu_snapshot_catalogue *cat,
                             xlu_checkpoint_list *out);
 /* ERROR_NOTFOUND, with a sentence. out: initialised. */

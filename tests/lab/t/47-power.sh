@@ -73,15 +73,19 @@ good()
 # whole LABEL: after the power came back.
 whole()
 {
-    local n=0 snapshot
+    local n=0 snapshot image rc
 
     check "$1: the power comes back" power_back || return
     check "$1: the next command works" xl snapshot-list $dom
     for image in $images/*; do
         case $image in *.live[0-9]*) continue ;; esac
-        qemu-img check -q -f qcow2 "$image" > /tmp/check 2>&1 ||
-            grep -q 'leaked' /tmp/check ||
-            { fail "$1: $image" "$(cat /tmp/check)"; n=1; }
+        rc=0
+        qemu-img check -q -f qcow2 "$image" > /tmp/check 2>&1 || rc=$?
+        # Clusters that nobody uses (3) are no loss.
+        case $rc in 0 | 3) ;; *)
+            fail "$1: $image" "$(cat /tmp/check)"
+            n=1 ;;
+        esac
     done
     [ $n -ne 0 ] || ok "$1: the images are without errors"
     guest_mark $dom
