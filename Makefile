@@ -4,7 +4,7 @@ include $(TOP)/Rules.mk
 
 SUBDIRS = tools/libxl tools/libxlu tools/xl tools/backup docs/man docs/schemas
 
-.PHONY: all install check qemu-check lab-check lab-long bench dist clean \
+.PHONY: all install check qemu-check lab-check lab-long bench fuzz dist clean \
         distclean $(SUBDIRS)
 
 all: $(SUBDIRS)
@@ -36,12 +36,16 @@ lab-long: all
 bench: all
 	tests/bench/run
 
+# A minute of libFuzzer for each door; wants clang.
+fuzz: all
+	tests/fuzz/run
+
 dist:
 	git archive --prefix=xen-snapshot-$(PACKAGE_VERSION)/ \
 	    -o xen-snapshot-$(PACKAGE_VERSION).tar.gz HEAD
 
 clean:
-	set -e; for d in $(SUBDIRS) tests/unit tests/qemu tests/bench; do \
+	set -e; for d in $(SUBDIRS) tests/unit tests/qemu tests/bench tests/fuzz; do \
 	    if [ -f $$d/Makefile ]; then $(MAKE) -C $$d clean; fi; done
 
 distclean: clean
