@@ -98,7 +98,11 @@ END
     for _ in $(seq 200); do sleep 0.1 8>&-; done
 ) &
 while [ ! -e "$tmp/ready" ]; do sleep 0.1; done
+expect 0 "^backup-save, process [0-9]*, copies c1 into $tmp/b\.$" \
+    backup-status web1
+expect 0 '"name": "c1"' backup-status --json web1
 expect 0 'was stopped' backup-stop web1
+expect 3 'no backup' backup-status web1
 [ -e "$folder/backup-save.json" ] && fail "it was not waited for"
 wait
 

@@ -115,6 +115,10 @@ int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
  */
 int xlu_backup_domain_config(xlu_snapshot_catalogue *cat, char **json_out);
 
+/* One whose client is at work. out: initialised; the caller disposes of it.
+ * ERROR_NOTFOUND, without a word: none. */
+int xlu_backup_save_status(xlu_snapshot_catalogue *cat, xlu_backup_save *out);
+
 /*
  * For others than the client. One that is dead is cleaned up after: 0. One
  * that lives is told to stop (SIGTERM) and will clean up itself, once the

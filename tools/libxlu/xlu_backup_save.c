@@ -275,6 +275,14 @@ bool xluss__save_lives(xlu_snapshot_catalogue *cat)
     return lives;
 }
 
+int xlu_backup_save_status(xlu_snapshot_catalogue *cat, xlu_backup_save *out)
+{
+    if (cat->dir.fd < 0 || !xluss__save_lives(cat) ||
+        !xluss__save_load(cat, out))
+        return ERROR_NOTFOUND;
+    return 0;
+}
+
 int xluss__save_clean_earlier(xlu_snapshot_catalogue *cat,
                               const libxl_snapshot_how *how)
 {

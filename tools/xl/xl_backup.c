@@ -99,23 +99,28 @@ static void fill(struct xl_session *s, libxl_domain_backup_args *args,
 
 /* --- printing --- */
 
+static int print_json(char *text)
+{
+    char *pretty;
+
+    if (!text)
+        return xl_session_failed(ERROR_FAIL, "JSON of a backup", NULL);
+    pretty = xl_json_pretty(text);
+    xl_print_document(stdout, pretty);
+    free(pretty);
+    free(text);
+    return XL_EXIT_DONE;
+}
+
 static int print(struct xl_session *s, libxl_domain_backup_args *args,
                  bool json)
 {
     uint64_t done = 0, total = 0;
-    char *text, *pretty, *a, *b;
+    char *a, *b;
     int i;
 
-    if (json) {
-        text = libxl_domain_backup_args_to_json(s->ctx, args);
-        if (!text)
-            return xl_session_failed(ERROR_FAIL, "JSON of a backup", NULL);
-        pretty = xl_json_pretty(text);
-        xl_print_document(stdout, pretty);
-        free(pretty);
-        free(text);
-        return XL_EXIT_DONE;
-    }
+    if (json)
+        return print_json(libxl_domain_backup_args_to_json(s->ctx, args));
     for (i = 0; i < args->num_disks; i++) {
         done += args->disks[i].done;
         total += args->disks[i].total;
@@ -310,6 +315,37 @@ static int start_command(const struct xl_globals *globals,
     return !status && lost ? XL_EXIT_LESS : status;
 }
 
+static int print_save(libxl_ctx *ctx, xlu_backup_save *save, bool json)
+{
+    if (json)
+        return print_json(xlu_backup_save_to_json(ctx, save));
+    printf("backup-save, process %d, copies %s into %s.\n", save->pid,
+           save->name ? save->name : "a set",
+           save->folder ? save->folder : "a folder");
+    return XL_EXIT_DONE;
+}
+
+/* One that a client of ours reads: true if there is one. */
+static bool save_status(const struct xl_globals *globals,
+                        const struct xl_backup_options *o, int *status)
+{
+    struct xl_session s;
+    xlu_backup_save save;
+    bool found = false;
+
+    xlu_backup_save_init(&save);
+    *status = xl_session_begin(&s, globals, o->domain);
+    if (!*status)
+        *status = xl_session_read(&s);
+    if (!*status)
+        found = !xlu_backup_save_status(s.cat, &save);
+    if (found)
+        *status = print_save(s.ctx, &save, o->json);
+    xlu_backup_save_dispose(&save);
+    xl_session_end(&s);
+    return found || *status;
+}
+
 /* One that has copied everything is finished on the way. */
 static int status_command(const struct xl_globals *globals,
                           const struct xl_backup_options *o)
@@ -318,7 +354,9 @@ static int status_command(const struct xl_globals *globals,
     struct xl_backup_options quiet = *o;
     int status;
 
-    if (xl_pull_status(globals, o, &status))
+    if ((!o->xml && !o->snapshot_xml && !o->export_xml &&
+         save_status(globals, o, &status)) ||
+        xl_pull_status(globals, o, &status))
         return status;
     status = look(globals, &quiet, false, &state);
     if (status)
