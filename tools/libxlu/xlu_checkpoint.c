@@ -6,38 +6,8 @@
 
 #include "xluss_checkpoint.h"
 
-/* A catalogue's entries with what the disks have. */
-struct view {
-    xlu_checkpoint_list list;
-    libxl_disk_checkpoint_list found;
-};
-
-static void view_init(struct view *v)
-{
-    xlu_checkpoint_list_init(&v->list);
-    libxl_disk_checkpoint_list_init(&v->found);
-}
-
-static void view_dispose(struct view *v)
-{
-    xlu_checkpoint_list_dispose(&v->list);
-    libxl_disk_checkpoint_list_dispose(&v->found);
-}
-
-static bool runs(const xlu_snapshot_catalogue *cat)
-{
-    return cat->dom.domid != XLUSS__NO_DOMID;
-}
-
-static int view_load(xlu_snapshot_catalogue *cat, struct view *v)
-{
-    int rc = xluss__checkpoint_load(cat, &v->list);
-
-    return rc ? rc : xluss__checkpoint_look(cat, NULL, &v->list, &v->found);
-}
-
 /* One that was being made or deleted when somebody died; the domain runs. */
-static int settle_one(xlu_snapshot_catalogue *cat, struct view *v,
+static int settle_one(xlu_snapshot_catalogue *cat, struct xluss__checkpoints *v,
                       xlu_checkpoint *c)
 {
     libxl_snapshot_how how = xluss__plain_how(cat);
@@ -62,7 +32,7 @@ static int settle_one(xlu_snapshot_catalogue *cat, struct view *v,
 }
 
 /* Nothing is under way from then on; the domain runs. */
-static int settle(xlu_snapshot_catalogue *cat, struct view *v)
+static int settle(xlu_snapshot_catalogue *cat, struct xluss__checkpoints *v)
 {
     bool any = false;
     int i, rc = 0;
@@ -81,20 +51,20 @@ static int settle(xlu_snapshot_catalogue *cat, struct view *v)
     }
     if (rc || !any)
         return rc;
-    view_dispose(v);
-    view_init(v);
-    return view_load(cat, v);
+    xluss__checkpoints_dispose(v);
+    xluss__checkpoints_init(v);
+    return xluss__checkpoints_load(cat, v);
 }
 
 /* For who changes something: lock, the domain, nothing under way. */
 static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
-                 struct view *v)
+                 struct xluss__checkpoints *v)
 {
     int rc = xluss__begin(cat, how);
 
     if (!rc)
-        rc = view_load(cat, v);
-    if (!rc && !runs(cat)) {
+        rc = xluss__checkpoints_load(cat, v);
+    if (!rc && !xluss__runs(cat)) {
         LOG(cat->lg, ERROR, "domain %s is not running, so it has no "
             "checkpoints to work on", cat->dom.name);
         rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
@@ -102,21 +72,14 @@ static int begin(xlu_snapshot_catalogue *cat, const libxl_snapshot_how *how,
     return rc ? rc : settle(cat, v);
 }
 
-static int not_found(xlu_snapshot_catalogue *cat, const char *name)
-{
-    LOG(cat->lg, ERROR, "domain %s has no checkpoint %s", cat->dom.name,
-        name ? name : "");
-    return ERROR_NOTFOUND;
-}
-
 int xlu_checkpoint_list_all(xlu_snapshot_catalogue *cat,
                             xlu_checkpoint_list *out)
 {
-    struct view v;
+    struct xluss__checkpoints v;
     int i, rc;
 
-    view_init(&v);
-    rc = view_load(cat, &v);
+    xluss__checkpoints_init(&v);
+    rc = xluss__checkpoints_load(cat, &v);
     if (rc == LIBXL_SNAPSHOT_ERROR_BUSY) {
         LOG(cat->lg, WARN, "domain %s: the state of its checkpoints can't be "
             "told meanwhile", cat->dom.name);
@@ -130,7 +93,7 @@ int xlu_checkpoint_list_all(xlu_snapshot_catalogue *cat,
         *out = v.list;
         xlu_checkpoint_list_init(&v.list);
     }
-    view_dispose(&v);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }
 
@@ -145,7 +108,7 @@ int xlu_checkpoint_get(xlu_snapshot_catalogue *cat, const char *name,
     rc = xlu_checkpoint_list_all(cat, &list);
     c = xluss__checkpoint_find(&list, name);
     if (!rc && !c)
-        rc = not_found(cat, name);
+        rc = xluss__checkpoint_not_found(cat, name);
     if (!rc)
         xlu_checkpoint_copy(cat->ctx, out, c);
     xlu_checkpoint_list_dispose(&list);
@@ -169,7 +132,8 @@ int xlu_checkpoint_xml(xlu_snapshot_catalogue *cat, const char *name,
 
 /* --- create --- */
 
-static char *name_from_time(const struct view *v, uint64_t seconds)
+static char *name_from_time(const struct xluss__checkpoints *v,
+                            uint64_t seconds)
 {
     time_t t = seconds;
     char text[32], *name;
@@ -205,7 +169,7 @@ static int taken(xlu_snapshot_catalogue *cat, const char *name)
     return LIBXL_SNAPSHOT_ERROR_EXISTS;
 }
 
-static int check(xlu_snapshot_catalogue *cat, struct view *v,
+static int check(xlu_snapshot_catalogue *cat, struct xluss__checkpoints *v,
                  const xlu_checkpoint *c)
 {
     const char *wrong = c->description ? xluss__text_problem(c->description)
@@ -250,25 +214,25 @@ static uint64_t highest(const xlu_checkpoint_list *list)
 int xluss__checkpoint_free(xlu_snapshot_catalogue *cat, const char *name,
                            uint64_t *highest_out)
 {
-    struct view v;
+    struct xluss__checkpoints v;
     int rc;
 
-    view_init(&v);
+    xluss__checkpoints_init(&v);
     rc = check_name(cat, name);
     if (!rc)
-        rc = view_load(cat, &v);
-    if (!rc && runs(cat))
+        rc = xluss__checkpoints_load(cat, &v);
+    if (!rc && xluss__runs(cat))
         rc = settle(cat, &v);
     if (!rc && (xluss__checkpoint_find(&v.list, name) ||
                 xluss__checkpoint_on(&v.found, name, 0, NULL)))
         rc = taken(cat, name);
     if (highest_out)
         *highest_out = highest(&v.list);
-    view_dispose(&v);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }
 
-static int take(xlu_snapshot_catalogue *cat, struct view *v,
+static int take(xlu_snapshot_catalogue *cat, struct xluss__checkpoints *v,
                 const xlu_checkpoint_create_args *in,
                 const libxl_snapshot_how *how, xlu_checkpoint *c)
 {
@@ -293,7 +257,7 @@ static int take(xlu_snapshot_catalogue *cat, struct view *v,
     return rc;
 }
 
-static int create(xlu_snapshot_catalogue *cat, struct view *v,
+static int create(xlu_snapshot_catalogue *cat, struct xluss__checkpoints *v,
                   const xlu_checkpoint_create_args *in,
                   const libxl_snapshot_how *how, xlu_checkpoint *c)
 {
@@ -324,9 +288,9 @@ static int create(xlu_snapshot_catalogue *cat, struct view *v,
         return rc;
     }
     /* Whether it failed or not: what the disks say, counts. */
-    view_dispose(v);
-    view_init(v);
-    if (view_load(cat, v))
+    xluss__checkpoints_dispose(v);
+    xluss__checkpoints_init(v);
+    if (xluss__checkpoints_load(cat, v))
         return rc ? rc : LIBXL_SNAPSHOT_ERROR_NEEDS_REPAIR;
     if (!rc)
         return settle_one(cat, v, c);
@@ -341,10 +305,10 @@ int xlu_checkpoint_create(xlu_snapshot_catalogue *cat,
                           xlu_checkpoint *out)
 {
     xlu_checkpoint c;
-    struct view v;
+    struct xluss__checkpoints v;
     int rc;
 
-    view_init(&v);
+    xluss__checkpoints_init(&v);
     xlu_checkpoint_init(&c);
     rc = begin(cat, how, &v);
     if (!rc)
@@ -352,7 +316,7 @@ int xlu_checkpoint_create(xlu_snapshot_catalogue *cat,
     if (!rc && out)
         rc = xlu_checkpoint_get(cat, c.name, out);
     xlu_checkpoint_dispose(&c);
-    view_dispose(&v);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }
 
@@ -389,170 +353,15 @@ int xlu_checkpoint_delete(xlu_snapshot_catalogue *cat, const char *name,
                           const libxl_snapshot_how *how)
 {
     xlu_checkpoint *c;
-    struct view v;
+    struct xluss__checkpoints v;
     int rc;
 
-    view_init(&v);
+    xluss__checkpoints_init(&v);
     rc = begin(cat, how, &v);
     c = xluss__checkpoint_find(&v.list, name);
     if (!rc)
-        rc = c ? delete(cat, c, how) : not_found(cat, name);
-    view_dispose(&v);
-    return rc;
-}
-
-/* --- dirty --- */
-
-static bool wanted(const char *const *vdevs, const char *vdev)
-{
-    int i;
-
-    for (i = 0; vdevs && vdevs[i]; i++)
-        if (!strcmp(vdevs[i], vdev))
-            return true;
-    return !vdevs || !vdevs[0];
-}
-
-/* Which disks have it; those that were asked for, else all. */
-static char **disks_of(const xlu_checkpoint *c, const char *const *vdevs,
-                       int *num)
-{
-    char **disks = xluss__calloc(c->num_disks + 1, sizeof(*disks));
-    int i;
-
-    *num = 0;
-    for (i = 0; i < c->num_disks; i++)
-        if (wanted(vdevs, c->disks[i].vdev))
-            disks[(*num)++] = xluss__strdup(c->disks[i].vdev);
-    return disks;
-}
-
-/* On the disks in question, from `since` on. */
-static int check_range(xlu_snapshot_catalogue *cat, struct view *v,
-                       const xlu_checkpoint *since,
-                       const xlu_checkpoint *until,
-                       const libxl_domain_dirty_args *args)
-{
-    const xlu_checkpoint *end = until ? until + 1
-        : v->list.checkpoints + v->list.num_checkpoints, *c;
-    int i, j;
-
-    for (c = since; c < end; c++)
-        for (i = 0; i < c->num_disks; i++) {
-            const char *vdev = c->disks[i].vdev;
-
-            for (j = 0; j < args->num_disks; j++)
-                if (!strcmp(args->disks[j], vdev))
-                    break;
-            if (j == args->num_disks ||
-                xluss__checkpoint_on(&v->found, c->name, c->sequence, vdev))
-                continue;
-            LOG(cat->lg, ERROR, "domain %s, disk %s: the bitmap of the "
-                "checkpoint %s is not there any more, so what was written "
-                "since %s is not known", cat->dom.name, vdev, c->name,
-                since->name);
-            return LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
-        }
-    return 0;
-}
-
-static int dirty(xlu_snapshot_catalogue *cat, struct view *v,
-                 const xlu_checkpoint *since, const xlu_checkpoint *until,
-                 const char *const *vdevs, const libxl_snapshot_how *how,
-                 libxl_domain_dirty *out)
-{
-    libxl_snapshot_how plain = xluss__plain_how(cat);
-    libxl_domain_dirty_args args;
-    int i, rc = 0;
-
-    libxl_domain_dirty_args_init(&args);
-    args.since = xluss__strdup(since->name);
-    args.until = until ? xluss__strdup(until->name) : NULL;
-    args.disks = disks_of(since, vdevs, &args.num_disks);
-    for (i = 0; vdevs && vdevs[i] && !rc; i++) {
-        const char *one[] = { vdevs[i], NULL };
-        char **found;
-        int num;
-
-        found = disks_of(since, one, &num);
-        if (!num) {
-            LOG(cat->lg, ERROR, "domain %s: the checkpoint %s has no disk "
-                "%s", cat->dom.name, since->name, vdevs[i]);
-            rc = ERROR_NOTFOUND;
-        }
-        while (num > 0)
-            free(found[--num]);
-        free(found);
-    }
-    if (!rc && !args.num_disks) {
-        LOG(cat->lg, ERROR, "domain %s: no disk of the checkpoint %s is "
-            "known", cat->dom.name, since->name);
-        rc = LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN;
-    }
-    if (!rc)
-        rc = check_range(cat, v, since, until, &args);
-    if (!rc)
-        rc = libxl_domain_checkpoint_dirty(cat->ctx, cat->dom.domid, &args,
-                                           out, how ? how : &plain, NULL);
-    libxl_domain_dirty_args_dispose(&args);
-    return rc;
-}
-
-int xlu_checkpoint_dirty(xlu_snapshot_catalogue *cat, const char *since,
-                         const char *until, const char *const *vdevs,
-                         const libxl_snapshot_how *how,
-                         libxl_domain_dirty *out)
-{
-    xlu_checkpoint *a, *b;
-    struct view v;
-    int rc;
-
-    view_init(&v);
-    rc = view_load(cat, &v);
-    a = xluss__checkpoint_find(&v.list, since);
-    b = xluss__checkpoint_find(&v.list, until);
-    if (!rc && !a)
-        rc = not_found(cat, since);
-    if (!rc && until && !b)
-        rc = not_found(cat, until);
-    if (!rc && b && b <= a) {
-        LOG(cat->lg, ERROR, "domain %s: the checkpoint %s is not later than "
-            "%s", cat->dom.name, until, since);
-        rc = ERROR_INVAL;
-    }
-    if (!rc && !runs(cat)) {
-        LOG(cat->lg, ERROR, "domain %s is not running, so what was written "
-            "can't be asked", cat->dom.name);
-        rc = LIBXL_SNAPSHOT_ERROR_NO_QEMU;
-    }
-    if (!rc)
-        rc = dirty(cat, &v, a, b, vdevs, how, out);
-    view_dispose(&v);
-    return rc;
-}
-
-int xluss__checkpoint_since(xlu_snapshot_catalogue *cat, const char *since,
-                            const char *const *vdevs)
-{
-    libxl_domain_dirty_args args;
-    xlu_checkpoint *c;
-    struct view v;
-    int i, rc;
-
-    view_init(&v);
-    libxl_domain_dirty_args_init(&args);
-    rc = view_load(cat, &v);
-    /* Deleted, if it isn't there, and not vanished. */
-    for (i = v.list.num_checkpoints - 1; i >= 0; i--)
-        if (v.list.checkpoints[i].phase != XLU_CHECKPOINT_PHASE_SETTLED)
-            xluss__checkpoint_remove(&v.list, &v.list.checkpoints[i]);
-    c = xluss__checkpoint_find(&v.list, since);
-    if (!rc && c) {
-        args.disks = disks_of(c, vdevs, &args.num_disks);
-        rc = check_range(cat, &v, c, NULL, &args);
-    }
-    libxl_domain_dirty_args_dispose(&args);
-    view_dispose(&v);
+        rc = c ? delete(cat, c, how) : xluss__checkpoint_not_found(cat, name);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }
 
@@ -562,16 +371,16 @@ int xlu_checkpoint_redefine(xlu_snapshot_catalogue *cat, const char *from,
                             const char *xml, size_t len, xlu_checkpoint *out)
 {
     xlu_checkpoint c, *old;
-    struct view v;
+    struct xluss__checkpoints v;
     int rc;
 
-    view_init(&v);
+    xluss__checkpoints_init(&v);
     xlu_checkpoint_init(&c);
     rc = xluss__begin(cat, NULL);
     if (!rc)
         rc = xluss__checkpoint_xml_read(cat->lg, from, xml, len, &c);
     if (!rc)
-        rc = view_load(cat, &v);
+        rc = xluss__checkpoints_load(cat, &v);
     old = xluss__checkpoint_find(&v.list, c.name);
     if (!rc) {
         c.domain_name = xluss__strdup(cat->dom.name);
@@ -584,17 +393,17 @@ int xlu_checkpoint_redefine(xlu_snapshot_catalogue *cat, const char *from,
     if (!rc && out)
         rc = xlu_checkpoint_get(cat, c.name, out);
     xlu_checkpoint_dispose(&c);
-    view_dispose(&v);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }
 
 int xlu_checkpoint_rebuild(xlu_snapshot_catalogue *cat, int *num_out)
 {
-    struct view v;
+    struct xluss__checkpoints v;
     int i, rc;
 
     *num_out = 0;
-    view_init(&v);
+    xluss__checkpoints_init(&v);
     rc = begin(cat, NULL, &v);
     for (i = v.found.num_checkpoints - 1; !rc && i >= 0; i--) {
         xlu_checkpoint c;
@@ -615,6 +424,6 @@ int xlu_checkpoint_rebuild(xlu_snapshot_catalogue *cat, int *num_out)
         if (!rc)
             rc = xluss__checkpoint_load(cat, &v.list);
     }
-    view_dispose(&v);
+    xluss__checkpoints_dispose(&v);
     return rc;
 }

@@ -50,7 +50,25 @@ xluss__checkpoint_on(const libxl_disk_checkpoint_list *found,
 void xluss__checkpoint_fill(xlu_checkpoint *c,
                             const libxl_disk_checkpoint_list *found);
 
-/* --- xlu_checkpoint.c --- */
+/* The catalogue's entries with what the disks have. */
+struct xluss__checkpoints {
+    xlu_checkpoint_list list;
+    libxl_disk_checkpoint_list found;
+};
+void xluss__checkpoints_init(struct xluss__checkpoints *v);
+void xluss__checkpoints_dispose(struct xluss__checkpoints *v);
+int xluss__checkpoints_load(xlu_snapshot_catalogue *cat,
+                            struct xluss__checkpoints *v);
+/* Says so; ERROR_NOTFOUND. */
+int xluss__checkpoint_not_found(xlu_snapshot_catalogue *cat,
+                                const char *name);
+/* After _look: is there a domain? */
+static inline bool xluss__runs(const xlu_snapshot_catalogue *cat)
+{
+    return cat->dom.domid != XLUSS__NO_DOMID;
+}
+
+/* --- xlu_checkpoint.c, xlu_checkpoint_dirty.c --- */
 
 /* For one that something else begins, and undoes by its name if need be: so it
  * must not be somebody else's. EXISTS: in the catalogue or on a disk.

@@ -115,3 +115,33 @@ void xluss__checkpoint_fill(xlu_checkpoint *c,
         c->num_disks++;
     }
 }
+
+/* --- both together --- */
+
+void xluss__checkpoints_init(struct xluss__checkpoints *v)
+{
+    xlu_checkpoint_list_init(&v->list);
+    libxl_disk_checkpoint_list_init(&v->found);
+}
+
+void xluss__checkpoints_dispose(struct xluss__checkpoints *v)
+{
+    xlu_checkpoint_list_dispose(&v->list);
+    libxl_disk_checkpoint_list_dispose(&v->found);
+}
+
+int xluss__checkpoints_load(xlu_snapshot_catalogue *cat,
+                            struct xluss__checkpoints *v)
+{
+    int rc = xluss__checkpoint_load(cat, &v->list);
+
+    return rc ? rc : xluss__checkpoint_look(cat, NULL, &v->list, &v->found);
+}
+
+int xluss__checkpoint_not_found(xlu_snapshot_catalogue *cat,
+                                const char *name)
+{
+    LOG(cat->lg, ERROR, "domain %s has no checkpoint %s", cat->dom.name,
+        name ? name : "");
+    return ERROR_NOTFOUND;
+}
