@@ -9,8 +9,8 @@ lab_images=/var/lib/xen/images
 lab_cfgs=/run/lab/cfg
 lab_consoles=/var/log/xen/console
 # Seconds; emulation is slow, and a loaded machine slower.
-lab_boot_timeout=${LAB_BOOT_TIMEOUT:-180}
-lab_tick_timeout=${LAB_TICK_TIMEOUT:-60}
+lab_boot_timeout=${LAB_BOOT_TIMEOUT:-300}
+lab_tick_timeout=${LAB_TICK_TIMEOUT:-120}
 
 mkdir -p "$lab_cfgs" "$lab_images"
 
