@@ -4,7 +4,9 @@
 # revert again, delete.  Memory and disks agree each time, by the guest's own
 # account; the images are clean; nothing is left behind.
 
-types=${LAB_TYPES:-pv pvh hvm hvm-nopv}
+# The last one takes as long as the others together; tests/qemu has its case
+# (test_life_twin) in each run.
+types=${LAB_TYPES:-pv pvh hvm ${LAB_LONG:+hvm-nopv}}
 rounds=${LAB_ROUNDS:-2}
 
 life()
