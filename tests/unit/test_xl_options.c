@@ -14,7 +14,7 @@
 #include "../../tools/xl/xl_exit.h"
 #include "../../tools/xl/xl_options.h"
 
-#define MAX_ARGS 16
+#define MAX_ARGS 64
 
 /* "a|b||c" -> { "a", "b", "", "c", NULL } */
 static int split(char *text, char **argv)
@@ -22,7 +22,7 @@ static int split(char *text, char **argv)
     int argc = 0;
     char *part;
 
-    while ((part = strsep(&text, "|")))
+    while ((part = strsep(&text, "|")) && argc < MAX_ARGS - 1)
         argv[argc++] = part;
     argv[argc] = NULL;
     return argc;
