@@ -10,6 +10,8 @@ dom=power
 fs=/mnt/power
 images=$fs/images
 long=${LAB_LONG:-}
+new=new
+num=0
 
 table()
 {
@@ -90,13 +92,13 @@ whole()
     [ $n -ne 0 ] || ok "$1: the images are without errors"
     guest_mark $dom
     check "$1: it boots from its own configuration" guest_start $dom
-    for snapshot in new good; do
+    for snapshot in $new good; do
         ! has $snapshot || good "$1" $snapshot
     done
     check "$1: the good one is listed" has good
     xl snapshot-check --repair $dom > /dev/null 2>&1
     check "$1: snapshot-check finds nothing" xl snapshot-check $dom
-    ! has new || check "$1: new goes" xl snapshot-delete $dom new
+    ! has $new || check "$1: $new goes" xl snapshot-delete $dom $new
 }
 
 # cut_at LABEL MS COMMAND...
@@ -144,25 +146,27 @@ for kind in -i -e; do
     done
 done
 
-# A deletion that merges, on and off: good is inside the image, and stays.
+# A deletion that merges, on and off. good is inside the file that it freezes,
+# which therefore stays, and its name with it: the next one needs another.
 removed()
 {
-    xl snapshot-create -e -n new $dom > /dev/null
+    new=gone$((num += 1))
+    check "$new: snapshot-create -e" xl snapshot-create -e -n $new $dom
     guest_wait_ticks $dom 3
     [ "$1" = running ] || guest_destroy $dom
 }
 
 for how in running off; do
     removed $how
-    duration xl snapshot-delete $dom new || break
+    duration xl snapshot-delete $dom $new || break
     label="delete, $how, of $ms ms"
     power_cut
     whole "$label, done"
-    check_fails "$label: it is gone" has new
+    check_fails "$label: it is gone" has $new
     for part in 50 ${long:+20 70 80} 90; do
         removed $how
         cut_at "$label, at $part %" $((ms * part / 100)) \
-            xl snapshot-delete $dom new
+            xl snapshot-delete $dom $new
     done
 done
 
