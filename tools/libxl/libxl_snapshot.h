@@ -66,6 +66,15 @@
 #endif
 
 /*
+ * LIBXL_HAVE_DOMAIN_DISK_DETACHED
+ *
+ * libxl_domain_disk_detached exists.
+ */
+#ifndef LIBXL_HAVE_DOMAIN_DISK_DETACHED
+#define LIBXL_HAVE_DOMAIN_DISK_DETACHED 1
+#endif
+
+/*
  * LIBXL_HAVE_DOMAIN_CHECKPOINT
  *
  * libxl_domain_checkpoint_create, _delete, _list and _dirty exist.
