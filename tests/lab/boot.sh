@@ -6,7 +6,9 @@
 
 boot_memory=6G
 boot_dom0_memory=2G
-boot_dom0_args="console=hvc0 quiet mitigations=off"
+# rodata=off spares two seconds of looking for pages that are both writable
+# and executable.
+boot_dom0_args="console=hvc0 quiet mitigations=off rodata=off"
 # One is faster than two wherever the machine has other work to do: with two,
 # each waits for the other while that one's thread isn't running.
 boot_cpus=${LAB_CPUS:-1}
@@ -57,8 +59,9 @@ boot_make_command()
         -machine q35 -accel "$accel" -cpu "$cpu"
         -smp "$boot_cpus" -m "$boot_memory"
         -kernel "$image/xen"
+        # Nobody was here before: no memory has to be scrubbed.
         -append "console=com1 com1=115200,8n1 noreboot loglvl=warning
-            dom0_mem=$boot_dom0_memory,max:$boot_dom0_memory"
+            bootscrub=no dom0_mem=$boot_dom0_memory,max:$boot_dom0_memory"
         -initrd "$image/vmlinux $boot_dom0_args,$image/initrd"
         # The host of a test needs no durability, only speed.
         -drive "if=virtio,file=$run/root.qcow2,format=qcow2,cache=unsafe"

@@ -80,6 +80,13 @@ build_configure()
     ldconfig -r "$root"
 }
 
+# Without its signature: a kernel that doesn't insist on one skips a hash over
+# the whole module then, which emulation makes slow.
+build_strip_module()
+{
+    strip --strip-debug "$@"
+}
+
 # The files of modules and of all they need, in the order of loading.
 # Writes DEST/lib/modules/order and the (uncompressed) modules beside it.
 build_modules()
@@ -99,6 +106,7 @@ build_modules()
         *.xz) base=${base%.xz}; xz -dc "$file" > "$dest/lib/modules/$base" ;;
         *) cp "$file" "$dest/lib/modules/$base" ;;
         esac
+        build_strip_module "$dest/lib/modules/$base"
         printf '%s\n' "$base"
     done > "$dest/lib/modules/order"
 }
@@ -106,7 +114,7 @@ build_modules()
 # Keeps of the modules in ROOT only the listed ones and what they need.
 build_trim_modules()
 {
-    local root=$1 version=$2 modules keep
+    local root=$1 version=$2 modules keep file
 
     modules=lib/modules/$version
     [ -d "$root/$modules" ] || modules=usr/$modules
@@ -121,6 +129,10 @@ build_trim_modules()
         xargs -r rm -f
     rm -f "$keep"
     find "$root/$modules/kernel" -depth -type d -empty -delete
+    find "$root/$modules/kernel" -name '*.ko' |
+        while read -r file; do
+            build_strip_module "$file"
+        done
     depmod -b "$root" "$version" 2>/dev/null
 }
 

@@ -23,11 +23,11 @@ guest_says()
 say "This is dom0 of a real Xen host.  A guest is created by stock xl:"
 note "it counts: each tick is kept in its memory, and written to its disk;"
 note "at each tick it reads old blocks from the disk and compares."
-guest_config web1 pv 256M
+guest_config web1 pv -m 96 64M
 show cat "$(guest_cfg web1)"
 show xl create -q "$(guest_cfg web1)" > /dev/null
 wait_for 60 guest_tick web1
-guest_wait_ticks web1 5
+guest_wait_ticks web1 3
 guest_says 3
 
 say "Snapshot memory and disk of the running guest, at one instant:"
@@ -35,14 +35,14 @@ show xl snapshot-create -n before-upgrade web1
 show xl snapshot-list web1
 
 say "The guest runs on, and changes both:"
-guest_wait_ticks web1 15
+guest_wait_ticks web1 8
 before=$(guest_tick web1)
 guest_says 3
 
 say "Something went wrong.  Back to the snapshot:"
 guest_mark web1
 show xl snapshot-revert web1 before-upgrade
-guest_wait_ticks web1 3
+guest_wait_ticks web1 2
 after=$(guest_back_at web1)
 
 say "The guest's memory went back: it counted $before, now it counts on from"
@@ -58,6 +58,4 @@ guest_says 1
 say "The snapshot is still there, and can be reverted to again."
 show xl snapshot-list --tree web1
 show xl snapshot-delete web1 before-upgrade
-guest_destroy web1
-clean_images "qemu-img check finds the image clean" web1
 echo

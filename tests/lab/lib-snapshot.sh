@@ -60,19 +60,23 @@ uuid_of()
     xenstore-read "$(xenstore-read "/local/domain/$(domid "$1")/vm")/uuid"
 }
 
-# The domain runs: not suspended, not paused, and so does its QEMU.
+# The domain runs: not suspended, not paused, and so does its QEMU, which is
+# asked as stock libxl asks it.
 going()
 {
-    local state
+    local id state
 
-    state=$(domain_state "$2")
+    read -r id state < <("$lab_xl" list "$2" 2>/dev/null |
+        awk 'NR == 2 { print $2, $5 }')
     case $state in
     ??-?--*) ;;
     *) fail "$1: the domain runs" "$state"; return ;;
     esac
     # A domain with blkback's disks alone has no QEMU.
-    ! qemu_pid "$2" > /dev/null 2>&1 ||
-        qmp "$2" query-status | grep -q '"running": true' ||
+    ! xenstore-read "/local/domain/$id/image/device-model-pid" \
+        > /dev/null 2>&1 ||
+        "$lab_xl" qemu-monitor-command "$id" "info status" |
+            grep -q 'status: running' ||
         { fail "$1: its QEMU runs"; return; }
     ok "$1: domain and QEMU run"
 }
@@ -84,8 +88,7 @@ images_of()
 
 image_snapshots()
 {
-    qemu-img info -U --output=json -f qcow2 "$1" |
-        jq -r '.snapshots[]?.name'
+    qemu-img snapshot -U -l "$1" | awk 'NR > 2 { print $2 }'
 }
 
 has_snapshot()
