@@ -412,6 +412,54 @@ static void test_base_that_must_stay(void **state)
     end();
 }
 
+/* A second one of the same name has a file of its own beside it. */
+static void test_same_name_again(void **state)
+{
+    libxl_domain_snapshot_args in, again;
+    char old[256], *keep = old;
+    uint32_t domid;
+
+    (void)state;
+    make_external(1);
+    libxl_domain_snapshot_args_init(&in);
+    libxl_domain_snapshot_args_init(&again);
+    assert_int_equal(create_kind("i", &in, LIBXL_DISK_SNAPSHOT_KIND_INTERNAL,
+                                 NULL), 0);
+    write_disks(2);
+    assert_int_equal(external("e", &args), 0);
+    snprintf(old, sizeof(old), "%s.e", first[0]);
+    in.disks[0].u.internal.internal_path = strdup(old);
+    write_disks(3);
+    args.keep = &keep;
+    args.num_keep = 1;
+    assert_int_equal(delete(&args), 0);
+    args.keep = NULL;
+    args.num_keep = 0;
+    assert_true(exists("%s", old));
+
+    assert_int_equal(external("e", &again), 0);
+    assert_true(exists("%s.2", old));
+    assert_string_equal(again.disks[0].u.external.base_path + strlen(old),
+                        ".2");
+    write_disks(4);
+    assert_int_equal(revert(&again, fd, NULL, &domid), 0);
+    turn_off();
+    expect_disks(3);
+    again.keep = &keep;
+    again.num_keep = 1;
+    assert_int_equal(delete(&again), 0);
+    again.keep = NULL;
+    again.num_keep = 0;
+    assert_false(exists("%s.2", old));
+    expect_disks(3);
+    assert_int_equal(revert(&in, fd, NULL, &domid), 0);
+    turn_off();
+    expect_disks(1);
+    libxl_domain_snapshot_args_dispose(&in);
+    libxl_domain_snapshot_args_dispose(&again);
+    end();
+}
+
 /* ... until the last of these is gone, wherever its image is by then. */
 static void test_base_goes_with_the_last(void **state)
 {
@@ -562,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_mixed_kinds),
         cmocka_unit_test(test_base_that_must_stay),
         cmocka_unit_test(test_base_goes_with_the_last),
+        cmocka_unit_test(test_same_name_again),
         cmocka_unit_test(test_chain_changed),
         cmocka_unit_test(test_goes_back),
     };

@@ -868,7 +868,8 @@ int libxl_disk_file_look(libxl_ctx *ctx, uint32_t domid,
 
 bool libxl_disk_file_is_frozen(const char *path)
 {
-    return !strcmp(path, fake->frozen);
+    return *fake->frozen && !access(path, F_OK) &&
+           !strncmp(path, fake->frozen, strlen(fake->frozen));
 }
 
 char *libxl_domain_disk_settled_path(libxl_ctx *ctx, const char *path,

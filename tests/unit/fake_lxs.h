@@ -48,7 +48,7 @@ typedef struct {
     char file[256];             /* what libxl_disk_file_look tells of xvda */
     libxl_disk_file_role file_role;
     int named;                  /* names put right, or libxl told */
-    char frozen[256];           /* the one file that bears the mark */
+    char frozen[256];           /* it and those that begin so bear the mark */
     int merges;                 /* libxl_domain_disk_merge, so often */
     int ended;                  /* recoveries of one */
     char merged[512];           /* vdevs, direction and keep of the last */

@@ -109,6 +109,24 @@ static void external(void **state)
     libxl_disk_snapshot_dispose(&d);
 }
 
+/* Two of that name: which it was, the record alone knew. */
+static void external_twice(void **state)
+{
+    libxl_disk_snapshot d;
+    char *why, second[300];
+
+    (void)state;
+    put_qcow2(image);
+    put_qcow2(file);
+    snprintf(second, sizeof(second), "%s.2", file);
+    put_qcow2(second);
+    strcpy(fake->frozen, file);
+    assert_false(rebuild(image, LIBXL_DISK_FORMAT_QCOW2, &d, &why));
+    free(why);
+    libxl_disk_snapshot_dispose(&d);
+    unlink(second);
+}
+
 /* A raw disk moves; where to is known if nobody said otherwise. */
 static void moved(void **state)
 {
@@ -206,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(external),
+        TEST(external_twice),
         TEST(moved),
         TEST(reflink),
         TEST(lvm),

@@ -190,6 +190,9 @@ int xluss__places_displaced(xlu_snapshot_catalogue *cat,
                             libxl_domain_snapshot_args *args);
 /* After it: they are found there. */
 int xluss__places_follow(xlu_snapshot_catalogue *cat, const char *safety);
+/* The file that a snapshot of that name has frozen of a disk, to be freed;
+ * NULL without one, or where others of that name have left theirs too. */
+char *xluss__frozen_file(const char *path, const char *name);
 /* Disks of `s` whose names are to be put right when the domain is off. */
 int xluss__moved_note(xlu_snapshot_catalogue *cat, const xlu_snapshot *s);
 /* The domain is off. */

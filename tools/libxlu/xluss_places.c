@@ -115,6 +115,20 @@ int xluss__places_frozen(xlu_snapshot_catalogue *cat, const xlu_snapshot *of)
     return rc;
 }
 
+char *xluss__frozen_file(const char *path, const char *name)
+{
+    char *file = xluss__asprintf("%s.%s", path, name);
+    char *second = xluss__asprintf("%s.2", file);
+
+    /* A file that merely has such a name isn't one of these. */
+    if (access(file, F_OK) || libxl_disk_file_is_frozen(second)) {
+        free(file);
+        file = NULL;
+    }
+    free(second);
+    return file;
+}
+
 static char *displaced_to(const libxl_disk_snapshot *d, const char *safety)
 {
     return xluss__asprintf("%s.%s", d->device.pdev_path, safety);

@@ -98,16 +98,17 @@ static bool as_lvm(const char *name, libxl_disk_snapshot *d)
 static bool try_file(const char *name, libxl_disk_snapshot *d, char **why)
 {
     char *real = realpath(d->device.pdev_path, NULL);
-    char *file = xluss__asprintf("%s.%s", d->device.pdev_path, name);
+    char *file = xluss__frozen_file(d->device.pdev_path, name);
     bool found = false;
 
-    if (libxl_disk_file_is_frozen(file)) {
+    if (file && libxl_disk_file_is_frozen(file)) {
         found = as_external(file, d, why);
     } else {
         free(file);
         file = xluss__asprintf("%s.%s", real ? real : d->device.pdev_path,
                                name);
-        found = !access(file, F_OK) && as_reflink(file, d);
+        found = !access(file, F_OK) && !libxl_disk_file_is_frozen(file) &&
+                as_reflink(file, d);
     }
     free(real);
     free(file);

@@ -88,11 +88,10 @@ static bool add_external(libxl_ctx *ctx, xlu_snapshot *s, const xmlNode *disk,
         return false;
     }
     path = settled(device);
-    base = xluss__asprintf("%s.%s", path, s->name);
-    if (access(base, F_OK)) {
+    base = xluss__frozen_file(path, s->name);
+    if (!base) {
         free(overlay);
         free(path);
-        free(base);
         return false;
     }
     d = add_disk(s, LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL);

@@ -22,6 +22,7 @@
 #include "external.h"
 #include "../checkpoint/checkpoint.h"
 
+#define BASES_MAX 100                   /* of one name */
 #define SPACE_MIN (16u << 20)           /* bytes, for an overlay's beginning */
 
 static bool is_file_path(const char *path)
@@ -114,9 +115,24 @@ static int check_space(struct libxlss__op *op, struct libxlss__disk *disk,
     return XLSS(NO_SPACE);
 }
 
+/*
+ * PATH.NAME. An earlier snapshot of that name may have left its file there,
+ * for those that lie inside it: the next that is free then, PATH.NAME.2...
+ */
+static char *choose_base(struct libxlss__op *op,
+                         const struct libxlss__disk *disk, const char *name)
+{
+    char *base = libxlss__printf(op, "%s.%s", disk->settled, name);
+    int i;
+
+    for (i = 2; i < BASES_MAX && libxlss__file_is_marked(base); i++)
+        base = libxlss__printf(op, "%s.%s.%d", disk->settled, name, i);
+    return base;
+}
+
 /* What the caller asked for, or the best: see the top. */
 static int choose_path(struct libxlss__op *op, struct libxlss__disk *disk,
-                       const char *name)
+                       const char *base)
 {
     char *path = external(disk).external_path;
 
@@ -126,7 +142,7 @@ static int choose_path(struct libxlss__op *op, struct libxlss__disk *disk,
         return ERROR_INVAL;
     }
     if (!path && disk->dev.format != LIBXL_DISK_FORMAT_QCOW2) {
-        path = libxlss__printf(op, "%s.%s.qcow2", disk->settled, name);
+        path = libxlss__printf(op, "%s.qcow2", base);
         LOG_WARN(op, "disk %s moves from %s to %s: its format becomes qcow2, "
                  "and the domain's configuration file has to say so",
                  disk->vdev, disk->settled, path);
@@ -144,7 +160,7 @@ static int choose_path(struct libxlss__op *op, struct libxlss__disk *disk,
 static int plan(struct libxlss__op *op, struct libxlss__qmp *qmp,
                 struct libxlss__disk *disk, const char *name)
 {
-    char *base = libxlss__printf(op, "%s.%s", disk->settled, name);
+    char *base = choose_base(op, disk, name);
     bool asked = external(disk).external_path != NULL;
     int rc;
 
@@ -166,7 +182,7 @@ static int plan(struct libxlss__op *op, struct libxlss__qmp *qmp,
     }
     disk->reopens = qmp->version >= XLSS_QEMU_REOPENS && !asked &&
                     disk->dev.format == LIBXL_DISK_FORMAT_QCOW2;
-    rc = choose_path(op, disk, name);
+    rc = choose_path(op, disk, base);
     if (rc)
         return rc;
     set(&external(disk).base_path, base);
