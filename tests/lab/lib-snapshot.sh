@@ -81,6 +81,48 @@ going()
     ok "$1: domain and QEMU run"
 }
 
+# taken LABEL NAME OPTION...: a snapshot, after which the guest goes on.
+# Between which ticks it was taken is in `tick` and `after`.
+taken()
+{
+    local label=$1 domain=$2
+
+    shift 2
+    guest_wait_ticks "$domain" 2
+    tick=$(guest_tick "$domain")
+    check "$label: snapshot-create" xl snapshot-create "$@" "$domain" ||
+        { show_logs "$domain"; return 1; }
+    # Its console is some ticks behind, its start as slow as the machine is.
+    after=$(($(guest_tick "$domain") + 2))
+    check "$label: runs on, over old blocks and new" \
+        guest_wait_ticks "$domain" 4
+    check "$label: memory and disks are right" guest_check "$domain"
+    going "$label" "$domain"
+}
+
+# reverted LABEL NAME SNAPSHOT TICK AFTER
+reverted()
+{
+    local first
+
+    guest_mark "$2"
+    check "$1: snapshot-revert" xl snapshot-revert "$2" "$3" ||
+        { show_logs "$2"; return 1; }
+    check "$1: ticks on" guest_goes_on "$2"
+    first=$(guest_back_at "$2")
+    [ "$first" -ge "$4" ] && [ "$first" -le "$5" ] &&
+        ok "$1: from the snapshot's tick" ||
+        fail "$1: from the snapshot's tick" "$first is not from $4 to $5"
+    check "$1: memory and disks agree" guest_check "$2"
+    going "$1" "$2"
+}
+
+# Where libxl says that the first disk is.
+disk_path()
+{
+    xl list -l "$1" | jq -r '.[0].config.disks[0].pdev_path'
+}
+
 images_of()
 {
     ls "$lab_images/$1"-xvd*.qcow2

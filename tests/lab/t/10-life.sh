@@ -11,34 +11,15 @@ rounds=${LAB_ROUNDS:-2}
 
 life()
 {
-    local type=$1 name=l-$1 tick after first round
+    local type=$1 name=l-$1 tick after round
 
     check "$type: boots with two disks and a CD-ROM" guest_create "$name" \
         "$type" 256M 64M "$(cdrom)" || return 0
-    guest_wait_ticks "$name" 2
-    tick=$(guest_tick "$name")
-    check "$type: snapshot-create" xl snapshot-create -n s1 "$name" ||
-        { show_logs "$name"; return 0; }
-    # Its console is some ticks behind, its start as slow as the machine is.
-    after=$(($(guest_tick "$name") + 2))
-    check "$type: runs on" guest_wait_ticks "$name" 2
-    check "$type: memory and disks are right" guest_check "$name"
-    going "$type: after snapshot-create" "$name"
+    taken "$type" "$name" -n s1 || return 0
     has_snapshot "$type: both disks have it" "$name" s1
-
     for round in $(seq "$rounds"); do
         guest_wait_ticks "$name" 4
-        guest_mark "$name"
-        check "$type: snapshot-revert, $round" \
-            xl snapshot-revert "$name" s1 || { show_logs "$name"; return 0; }
-        check "$type: ticks on, $round" guest_goes_on "$name"
-        first=$(guest_back_at "$name")
-        [ "$first" -ge "$tick" ] && [ "$first" -le "$after" ] &&
-            ok "$type: from the snapshot's tick, $round" ||
-            fail "$type: from the snapshot's tick, $round" \
-                "$first is not from $tick to $after"
-        check "$type: memory and disks agree, $round" guest_check "$name"
-        going "$type: after snapshot-revert, $round" "$name"
+        reverted "$type, $round" "$name" s1 "$tick" "$after" || return 0
     done
 
     check "$type: snapshot-delete" xl snapshot-delete "$name" s1

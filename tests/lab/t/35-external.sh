@@ -3,49 +3,9 @@
 # External snapshots on a real Xen: what the guest reads, what libxl
 # remembers, and what a start from the user's own configuration finds.
 
-tick=
-after=
-
-disk_path()
-{
-    xl list -l "$1" | jq -r '.[0].config.disks[0].pdev_path'
-}
-
 params()
 {
     xenstore-read "/libxl/$(domid "$1")/device/vbd/51712/params"
-}
-
-taken()
-{
-    local label=$1 name=$2
-
-    shift 2
-    guest_wait_ticks "$name" 2
-    tick=$(guest_tick "$name")
-    check "$label: snapshot-create" xl snapshot-create "$@" "$name" ||
-        { show_logs "$name"; return 1; }
-    after=$(($(guest_tick "$name") + 2))
-    check "$label: runs on, over old blocks and new" guest_wait_ticks "$name" 4
-    check "$label: memory and disk are right" guest_check "$name"
-    going "$label" "$name"
-}
-
-# reverted LABEL NAME SNAPSHOT TICK AFTER
-reverted()
-{
-    local first
-
-    guest_mark "$2"
-    check "$1: snapshot-revert" xl snapshot-revert "$2" "$3" ||
-        { show_logs "$2"; return 1; }
-    check "$1: ticks on" guest_goes_on "$2"
-    first=$(guest_back_at "$2")
-    [ "$first" -ge "$4" ] && [ "$first" -le "$5" ] &&
-        ok "$1: from the snapshot's tick" ||
-        fail "$1: from the snapshot's tick" "$first is not from $4 to $5"
-    check "$1: memory and disk agree" guest_check "$2"
-    going "$1" "$2"
 }
 
 # In life(): merged while it runs, and that is it.

@@ -18,54 +18,20 @@ mount_nfs()
     timeout 60 mount -t nfs4 -o vers=4.2,hard 127.0.0.1:/ /mnt/nfs
 }
 
-disk_path()
-{
-    xl list -l "$1" | jq -r '.[0].config.disks[0].pdev_path'
-}
-
-taken()
-{
-    local name=$1
-
-    shift
-    guest_wait_ticks "$name" 2
-    tick=$(guest_tick "$name")
-    check "$where: snapshot-create $*" xl snapshot-create "$@" "$name" ||
-        { show_logs "$name"; return 1; }
-    after=$(($(guest_tick "$name") + 2))
-    check "$where: runs on" guest_wait_ticks "$name" 3
-    check "$where: memory and disk are right" guest_check "$name"
-}
-
-reverted()
-{
-    local first
-
-    guest_mark "$1"
-    check "$where: snapshot-revert to $2" xl snapshot-revert "$1" "$2" ||
-        { show_logs "$1"; return 1; }
-    check "$where: ticks on" guest_goes_on "$1"
-    first=$(guest_back_at "$1")
-    [ "$first" -ge "$3" ] && [ "$first" -le "$4" ] &&
-        ok "$where: from the snapshot's tick" ||
-        fail "$where: from the snapshot's tick" "$first is not from $3 to $4"
-    check "$where: memory and disk agree" guest_check "$1"
-}
-
 on_nfs()
 {
-    local where=NFS name=far image=/mnt/nfs/far.qcow2 t1 a1
+    local name=far image=/mnt/nfs/far.qcow2 t1 a1
 
     check "NFS: mounted" mount_nfs || { dmesg | tail -n 5; return; }
     qemu-img create -q -f qcow2 "$image" 128M
     check "NFS: a guest boots" guest_create "$name" pv \
         "format=qcow2,vdev=xvda,access=rw,target=$image" ||
         { show_logs "$name"; return; }
-    taken "$name" -n i1 || return
+    taken "NFS, i1" "$name" -n i1 || return
     t1=$tick a1=$after
-    taken "$name" -e -n e1 || return
-    reverted "$name" e1 "$tick" "$after"
-    reverted "$name" i1 "$t1" "$a1"
+    taken "NFS, e1" "$name" -e -n e1 || return
+    reverted "NFS, e1" "$name" e1 "$tick" "$after"
+    reverted "NFS, i1" "$name" i1 "$t1" "$a1"
     guest_wait_ticks "$name" 2
     guest_destroy "$name"
     guest_mark "$name"
