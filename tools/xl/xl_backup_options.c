@@ -16,9 +16,6 @@ enum {
     OPT_SNAPSHOT_XML, OPT_EXPORT_XML,
 };
 
-#define WAIT_OPTION { OPT_WAIT, 0, "wait", NULL, \
-                      "wait for another operation on it to end" }
-
 const struct xl_option xl_backup_start_table[] = {
     { OPT_TO, 't', "to", "DIR",
       "every writable disk, into DIR/VDEV.FORMAT" },
@@ -56,13 +53,13 @@ const struct xl_option xl_backup_start_table[] = {
       "freeze the guest's filesystems for it" },
     { OPT_DETACH, 0, "detach", NULL,
       "return; backup-status will finish it" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the backup as JSON" },
     { 0 },
 };
 
 const struct xl_option xl_backup_status_table[] = {
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the backup as JSON" },
     { OPT_XML, 0, "xml", NULL, "print libvirt's <domainbackup>" },
     { OPT_SNAPSHOT_XML, 0, "snapshot-xml", NULL,
@@ -75,7 +72,7 @@ const struct xl_option xl_backup_status_table[] = {
 const struct xl_option xl_backup_stop_table[] = {
     { OPT_FAILED, 0, "failed", NULL,
       "pull: undo the checkpoint that began with it" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
 

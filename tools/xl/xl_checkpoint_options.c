@@ -13,9 +13,6 @@ enum {
     OPT_QUIESCE, OPT_ALLOW_UNQUIESCED,
 };
 
-#define WAIT_OPTION { OPT_WAIT, 0, "wait", NULL, \
-                      "wait for another operation on it to end" }
-
 const struct xl_option xl_checkpoint_create_table[] = {
     { OPT_NAME, 'n', "name", "NAME",
       "name; default: the time, as 20261120T153045Z" },
@@ -27,7 +24,7 @@ const struct xl_option xl_checkpoint_create_table[] = {
       "the guest agent freezes the filesystems" },
     { OPT_ALLOW_UNQUIESCED, 0, "allow-unquiesced", NULL,
       "with --quiesce: make it even so (status 8)" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the checkpoint as JSON" },
     { 0 },
 };
@@ -47,7 +44,7 @@ const struct xl_option xl_checkpoint_info_table[] = {
 };
 
 const struct xl_option xl_checkpoint_delete_table[] = {
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
 
@@ -64,23 +61,9 @@ const struct xl_option xl_checkpoint_dirty_table[] = {
 };
 
 const struct xl_option xl_checkpoint_redefine_table[] = {
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
-
-static int add_vdev(struct xl_checkpoint_options *o, const char *vdev,
-                    struct xl_problem *problem)
-{
-    if (!*vdev || strpbrk(vdev, ",/="))
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "\"%s\" is no disk's name", vdev);
-    o->vdevs = realloc(o->vdevs, (o->num_vdevs + 2) * sizeof(*o->vdevs));
-    if (!o->vdevs)
-        abort();
-    o->vdevs[o->num_vdevs++] = vdev;
-    o->vdevs[o->num_vdevs] = NULL;
-    return 0;
-}
 
 static int set(void *user, int id, const char *value,
                struct xl_problem *problem)
@@ -90,7 +73,8 @@ static int set(void *user, int id, const char *value,
     switch (id) {
     case OPT_NAME:        o->name = value; break;
     case OPT_DESCRIPTION: o->description = value; break;
-    case OPT_DISK:        return add_vdev(o, value, problem);
+    case OPT_DISK:        return xl_vdevs_add(&o->vdevs, &o->num_vdevs, value,
+                                              problem);
     case OPT_WAIT:        o->wait = true; break;
     case OPT_JSON:        o->json = true; break;
     case OPT_XML:         o->xml = true; break;
@@ -105,29 +89,19 @@ static int set(void *user, int id, const char *value,
     return 0;
 }
 
-static int exclude(struct xl_problem *problem, bool a, bool b,
-                   const char *name)
-{
-    if (!a || !b)
-        return 0;
-    return xl_problem_set(problem, XL_EXIT_USAGE,
-                          "--json and --%s exclude each other", name);
-}
-
 static int check(const struct xl_checkpoint_options *o,
                  struct xl_problem *problem)
 {
-    int status = exclude(problem, o->json, o->xml, "xml");
+    int status = xl_exclude(problem, o->json, "json", o->xml, "xml");
 
     if (!status)
-        status = exclude(problem, o->json, o->names, "name");
+        status = xl_exclude(problem, o->json, "json", o->names, "name");
     if (!status)
-        status = exclude(problem, o->json, o->extents, "extents");
+        status = xl_exclude(problem, o->json, "json", o->extents, "extents");
     if (!status)
-        status = exclude(problem, o->json, o->tree, "tree");
-    if (!status && o->tree && o->names)
-        status = xl_problem_set(problem, XL_EXIT_USAGE, "--tree and --name "
-                                "exclude each other");
+        status = xl_exclude(problem, o->json, "json", o->tree, "tree");
+    if (!status)
+        status = xl_exclude(problem, o->tree, "tree", o->names, "name");
     if (!status && o->allow_unquiesced && !o->quiesce)
         status = xl_problem_set(problem, XL_EXIT_USAGE,
                                 "--allow-unquiesced needs --quiesce");
@@ -178,7 +152,5 @@ int xl_checkpoint_parse(int argc, char **argv,
 
 void xl_checkpoint_options_free(struct xl_checkpoint_options *o)
 {
-    free(o->vdevs);
-    o->vdevs = NULL;
-    o->num_vdevs = 0;
+    xl_vdevs_free(&o->vdevs, &o->num_vdevs);
 }

@@ -13,7 +13,8 @@ const char *const xl_operands_file[] = { "DOMAIN", "FILE", NULL };
 
 enum {
     OPT_NAME = XL_OPT_OWN, OPT_LIVE, OPT_INTERNAL, OPT_EXTERNAL, OPT_PATH,
-    OPT_DISK_ONLY, OPT_QUIESCE, OPT_ALLOW_UNQUIESCED, OPT_DISK, OPT_COMPRESS, OPT_PAUSED,
+    OPT_DISK_ONLY, OPT_QUIESCE, OPT_ALLOW_UNQUIESCED, OPT_DISK,
+    OPT_COMPRESS, OPT_PAUSED,
     OPT_DESCRIPTION, OPT_WAIT, OPT_JSON, OPT_TREE, OPT_XML, OPT_RUNNING,
     OPT_FORCE, OPT_NO_SAFETY, OPT_CHILDREN, OPT_CHILDREN_ONLY,
     OPT_CURRENT, OPT_CHECKPOINT,
@@ -24,9 +25,6 @@ enum {
  * "unknown".
  */
 #define HIDDEN ""
-
-#define WAIT_OPTION { OPT_WAIT, 0, "wait", NULL, \
-                      "wait for another operation on it to end" }
 
 const struct xl_option xl_create_table[] = {
     { OPT_NAME, 'n', "name", "NAME",
@@ -55,7 +53,7 @@ const struct xl_option xl_create_table[] = {
       "leave the domain paused afterwards" },
     { OPT_DESCRIPTION, 0, "description", "TEXT",
       "a text to keep with the snapshot" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the snapshot as JSON" },
     { 0 },
 };
@@ -83,7 +81,7 @@ const struct xl_option xl_revert_table[] = {
       "drop dirty bitmaps of other programs" },
     { OPT_NO_SAFETY, 0, "no-safety", NULL,
       "take no safety point: no way back if it fails" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
 
@@ -92,26 +90,16 @@ const struct xl_option xl_delete_table[] = {
       "delete the snapshot and all snapshots below it" },
     { OPT_CHILDREN_ONLY, 0, "children-only", NULL,
       "delete the snapshots below it only" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
 
 const struct xl_option xl_redefine_table[] = {
     { OPT_CURRENT, 0, "current", NULL,
       "make it the current snapshot" },
-    WAIT_OPTION,
+    XL_WAIT_OPTION(OPT_WAIT),
     { 0 },
 };
-
-static int exclude(struct xl_problem *problem, bool a, const char *a_name,
-                   bool b, const char *b_name)
-{
-    if (!a || !b)
-        return 0;
-    return xl_problem_set(problem, XL_EXIT_USAGE,
-                          "--%s and --%s exclude each other",
-                          a_name, b_name);
-}
 
 static int add_disk(struct xl_create_options *o, const char *text,
                     struct xl_problem *problem)
@@ -205,19 +193,19 @@ int xl_create_parse(int argc, char **argv, struct xl_create_options *out,
                                 "--path %s isn't an absolute path",
                                 out->path);
     if (!status && !*help)
-        status = exclude(problem, out->path, "path",
-                         out->disk_only, "disk-only");
+        status = xl_exclude(problem, out->path, "path",
+                            out->disk_only, "disk-only");
     if (!status && !*help)
-        status = exclude(problem, out->internal, "internal",
-                         out->external, "external");
+        status = xl_exclude(problem, out->internal, "internal",
+                            out->external, "external");
     if (!status && !*help)
         status = check_quiesce(out, problem);
     if (!status && !*help)
-        status = exclude(problem, out->live, "live",
-                         out->disk_only, "disk-only");
+        status = xl_exclude(problem, out->live, "live",
+                            out->disk_only, "disk-only");
     if (!status && !*help)
-        status = exclude(problem, out->compress, "compress",
-                         out->disk_only, "disk-only");
+        status = xl_exclude(problem, out->compress, "compress",
+                            out->disk_only, "disk-only");
     if (status)
         xl_create_options_free(out);
     return status;
@@ -252,11 +240,11 @@ int xl_list_parse(int argc, char **argv, struct xl_list_options *out,
     out->domain = operands[0];
     if (status || *help)
         return status;
-    status = exclude(problem, out->tree, "tree", out->json, "json");
+    status = xl_exclude(problem, out->tree, "tree", out->json, "json");
     if (!status)
-        status = exclude(problem, out->tree, "tree", out->name, "name");
+        status = xl_exclude(problem, out->tree, "tree", out->name, "name");
     if (!status)
-        status = exclude(problem, out->json, "json", out->name, "name");
+        status = xl_exclude(problem, out->json, "json", out->name, "name");
     return status;
 }
 
@@ -288,7 +276,7 @@ int xl_info_parse(int argc, char **argv, struct xl_info_options *out,
     out->domain = operands[0];
     out->name = operands[1];
     if (!status && !*help)
-        status = exclude(problem, out->json, "json", out->xml, "xml");
+        status = xl_exclude(problem, out->json, "json", out->xml, "xml");
     return status;
 }
 
@@ -323,8 +311,8 @@ int xl_revert_parse(int argc, char **argv, struct xl_revert_options *out,
     out->domain = operands[0];
     out->name = operands[1];
     if (!status && !*help)
-        status = exclude(problem, out->running, "running",
-                         out->paused, "paused");
+        status = xl_exclude(problem, out->running, "running",
+                            out->paused, "paused");
     return status;
 }
 
@@ -357,8 +345,8 @@ int xl_delete_parse(int argc, char **argv, struct xl_delete_options *out,
     out->domain = operands[0];
     out->name = operands[1];
     if (!status && !*help)
-        status = exclude(problem, out->children, "children",
-                         out->children_only, "children-only");
+        status = xl_exclude(problem, out->children, "children",
+                            out->children_only, "children-only");
     return status;
 }
 

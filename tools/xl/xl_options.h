@@ -64,6 +64,20 @@ int xl_parse(const struct xl_grammar *grammar, int argc, char **argv,
              void *user, const char **operands_out, bool *help,
              struct xl_problem *problem);
 
+/* --- xl_option_parts.c --- */
+
+#define XL_WAIT_OPTION(id) { id, 0, "wait", NULL, \
+                             "wait for another operation on it to end" }
+
+/* Options by these names, of which at most one may be there. */
+int xl_exclude(struct xl_problem *problem, bool a, const char *a_name,
+               bool b, const char *b_name);
+/* A --disk that is a vdev alone. The list ends with NULL, and holds words of
+ * argv. */
+int xl_vdevs_add(const char ***vdevs, int *num, const char *vdev,
+                 struct xl_problem *problem);
+void xl_vdevs_free(const char ***vdevs, int *num);
+
 /* Kinds of --disk, as libxl_disk_snapshot_kind; tested against it. */
 struct xl_disk_spec {
     char *vdev;

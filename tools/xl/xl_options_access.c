@@ -19,8 +19,7 @@ const struct xl_option xl_export_table[] = {
     { OPT_STOP, 0, "stop", NULL,
       "end the exports; without NAME: all of the domain" },
     { OPT_LIST, 0, "list", NULL, "print what is exported" },
-    { OPT_WAIT, 0, "wait", NULL,
-      "wait for another operation on it to end" },
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the exports as a JSON array" },
     { 0 },
 };
@@ -31,8 +30,7 @@ const struct xl_option xl_merge_table[] = {
     { OPT_UP, 0, "up", NULL, "copy bases into what is based on them" },
     { OPT_DOWN, 0, "down", NULL,
       "write the guest's overlay into its base" },
-    { OPT_WAIT, 0, "wait", NULL,
-      "wait for another operation on it to end" },
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL,
       "without NAME: print what was done as JSON" },
     { 0 },
@@ -42,25 +40,10 @@ const struct xl_option xl_check_table[] = {
     { OPT_REPAIR, 0, "repair", NULL, "put right what can be put right" },
     { OPT_DEEP, 0, "deep", NULL,
       "read memory images whole, compare checksums" },
-    { OPT_WAIT, 0, "wait", NULL,
-      "wait for another operation on it to end" },
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the findings as a JSON array" },
     { 0 },
 };
-
-static int add_vdev(const char ***vdevs, int *num, const char *vdev,
-                    struct xl_problem *problem)
-{
-    if (!*vdev || strpbrk(vdev, ",/="))
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "\"%s\" is no disk's name", vdev);
-    *vdevs = realloc(*vdevs, (*num + 2) * sizeof(**vdevs));
-    if (!*vdevs)
-        abort();
-    (*vdevs)[(*num)++] = vdev;
-    (*vdevs)[*num] = NULL;
-    return 0;
-}
 
 static int export_set(void *user, int id, const char *value,
                       struct xl_problem *problem)
@@ -69,7 +52,7 @@ static int export_set(void *user, int id, const char *value,
 
     switch (id) {
     case OPT_DISK:
-        return add_vdev(&o->vdevs, &o->num_vdevs, value, problem);
+        return xl_vdevs_add(&o->vdevs, &o->num_vdevs, value, problem);
     case OPT_SOCKET: o->socket = value; break;
     case OPT_STOP:   o->stop = true; break;
     case OPT_LIST:   o->list = true; break;
@@ -82,19 +65,18 @@ static int export_set(void *user, int id, const char *value,
 static int export_check(const struct xl_export_options *o,
                         struct xl_problem *problem)
 {
-    if (o->stop && o->list)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--stop and --list exclude each other");
-    if (o->socket && (o->stop || o->list))
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--socket and --%s exclude each other",
-                              o->stop ? "stop" : "list");
-    if (o->list && o->vdevs)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--list and --disk exclude each other");
-    if (o->stop && o->json)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--stop and --json exclude each other");
+    int status = xl_exclude(problem, o->stop, "stop", o->list, "list");
+
+    if (!status)
+        status = xl_exclude(problem, o->socket, "socket", o->stop, "stop");
+    if (!status)
+        status = xl_exclude(problem, o->socket, "socket", o->list, "list");
+    if (!status)
+        status = xl_exclude(problem, o->list, "list", o->vdevs, "disk");
+    if (!status)
+        status = xl_exclude(problem, o->stop, "stop", o->json, "json");
+    if (status)
+        return status;
     if (o->socket && o->socket[0] != '/')
         return xl_problem_set(problem, XL_EXIT_USAGE,
                               "--socket %s isn't an absolute path",
@@ -127,9 +109,7 @@ int xl_export_parse(int argc, char **argv, struct xl_export_options *out,
 
 void xl_export_options_free(struct xl_export_options *o)
 {
-    free(o->vdevs);
-    o->vdevs = NULL;
-    o->num_vdevs = 0;
+    xl_vdevs_free(&o->vdevs, &o->num_vdevs);
 }
 
 static int merge_set(void *user, int id, const char *value,
@@ -139,7 +119,7 @@ static int merge_set(void *user, int id, const char *value,
 
     switch (id) {
     case OPT_DISK:
-        return add_vdev(&o->vdevs, &o->num_vdevs, value, problem);
+        return xl_vdevs_add(&o->vdevs, &o->num_vdevs, value, problem);
     case OPT_UP:   o->up = true; break;
     case OPT_DOWN: o->down = true; break;
     case OPT_WAIT: o->wait = true; break;
@@ -151,9 +131,10 @@ static int merge_set(void *user, int id, const char *value,
 static int merge_check(const struct xl_merge_options *o,
                        struct xl_problem *problem)
 {
-    if (o->up && o->down)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--up and --down exclude each other");
+    int status = xl_exclude(problem, o->up, "up", o->down, "down");
+
+    if (status)
+        return status;
     if (o->name && (o->vdevs || o->json))
         return xl_problem_set(problem, XL_EXIT_USAGE,
                               "a NAME and --%s exclude each other",
@@ -182,9 +163,7 @@ int xl_merge_parse(int argc, char **argv, struct xl_merge_options *out,
 
 void xl_merge_options_free(struct xl_merge_options *o)
 {
-    free(o->vdevs);
-    o->vdevs = NULL;
-    o->num_vdevs = 0;
+    xl_vdevs_free(&o->vdevs, &o->num_vdevs);
 }
 
 static int check_set(void *user, int id, const char *value,

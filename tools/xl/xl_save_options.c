@@ -29,8 +29,7 @@ const struct xl_option xl_backup_save_table[] = {
       "where what is overwritten is kept" },
     { OPT_QUIESCE, 0, "quiesce", NULL,
       "freeze the guest's filesystems for it" },
-    { OPT_WAIT, 0, "wait", NULL,
-      "wait for another operation on it to end" },
+    XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the set as JSON" },
     { 0 },
 };
@@ -69,19 +68,6 @@ static const char *const operands_domain_dir[] = { "DOMAIN", "DIR", NULL };
 static const char *const operands_dir_target[] = { "DIR", "TARGETDIR", NULL };
 static const char *const operands_dir[] = { "DIR", NULL };
 
-static int add_disk(struct xl_save_options *o, const char *vdev,
-                    struct xl_problem *problem)
-{
-    if (!*vdev)
-        return xl_problem_set(problem, XL_EXIT_USAGE, "--disk needs a name");
-    o->vdevs = realloc(o->vdevs, (o->num_vdevs + 2) * sizeof(*o->vdevs));
-    if (!o->vdevs)
-        abort();
-    o->vdevs[o->num_vdevs++] = vdev;
-    o->vdevs[o->num_vdevs] = NULL;
-    return 0;
-}
-
 static int number(const char *text, int *out, struct xl_problem *problem)
 {
     char *end;
@@ -116,7 +102,8 @@ static int set(void *user, int id, const char *value,
     case OPT_FULL:       o->full = true; break;
     case OPT_SINCE:      o->since = value; break;
     case OPT_STRICT:     o->strict = true; break;
-    case OPT_DISK:       return add_disk(o, value, problem);
+    case OPT_DISK:       return xl_vdevs_add(&o->vdevs, &o->num_vdevs, value,
+                                             problem);
     case OPT_SCRATCH:    o->scratch = value; break;
     case OPT_QUIESCE:    o->quiesce = true; break;
     case OPT_WAIT:       o->wait = true; break;
@@ -138,13 +125,10 @@ static int set(void *user, int id, const char *value,
 static int check_save(const struct xl_save_options *o,
                       struct xl_problem *problem)
 {
-    if (o->full && o->since)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--full and --since exclude each other");
-    if (o->full && o->strict)
-        return xl_problem_set(problem, XL_EXIT_USAGE,
-                              "--full and --strict exclude each other");
-    return 0;
+    int status = xl_exclude(problem, o->full, "full", o->since, "since");
+
+    return status ? status : xl_exclude(problem, o->full, "full",
+                                        o->strict, "strict");
 }
 
 /* What would go if all were 0 is everything. */
@@ -202,7 +186,5 @@ int xl_save_parse(int argc, char **argv, struct xl_save_options *out,
 
 void xl_save_options_free(struct xl_save_options *o)
 {
-    free(o->vdevs);
-    o->vdevs = NULL;
-    o->num_vdevs = 0;
+    xl_vdevs_free(&o->vdevs, &o->num_vdevs);
 }
