@@ -10,7 +10,7 @@ lab_cfgs=/run/lab/cfg
 lab_consoles=/var/log/xen/console
 # Seconds; emulation is slow, and a loaded machine slower.
 lab_boot_timeout=${LAB_BOOT_TIMEOUT:-300}
-lab_tick_timeout=${LAB_TICK_TIMEOUT:-120}
+lab_tick_timeout=${LAB_TICK_TIMEOUT:-60}
 
 # Stock xl for what the helpers themselves ask, neither by ours nor by
 # Debian's script: three programs to start are three times as slow.
@@ -102,10 +102,13 @@ skip()
     exit 77
 }
 
+# Times are given for a machine that is as fast as most; this many times that.
+lab_patience=3
+
 # wait_for TIMEOUT COMMAND...: until it succeeds.
 wait_for()
 {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * lab_patience))
 
     shift
     until "$@" > /dev/null 2>&1; do
@@ -233,7 +236,7 @@ _guest_show()
 guest_wait_tick()
 {
     wait_for "${3:-$lab_tick_timeout}" _guest_reached "$1" "$2" ||
-        _guest_show "$1" "no tick $2 within ${3:-$lab_tick_timeout} s"
+        _guest_show "$1" "no tick $2"
 }
 
 # guest_wait_ticks NAME COUNT [TIMEOUT]: as many more than now.
@@ -267,7 +270,7 @@ guest_cmd()
 # the byte FROM of the log that matches.
 guest_wait_line()
 {
-    local end=$((SECONDS + ${4:-$lab_tick_timeout}))
+    local end=$((SECONDS + ${4:-$lab_tick_timeout} * lab_patience))
 
     until tail -c "+$(($2 + 1))" "$(_guest_log "$1")" 2>/dev/null |
         tr -d '\r' | grep -m 1 "$3"
