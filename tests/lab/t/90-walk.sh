@@ -8,7 +8,7 @@
 
 name=walk
 steps=${WALK_STEPS:-20}
-seed=${WALK_SEED:-11247}
+seed=${WALK_SEED:-74}
 if [ -n "${LAB_LONG:-}" ]; then
     steps=${WALK_STEPS:-200}
     seed=${WALK_SEED:-$(($(date +%s) % 32768))}
@@ -17,15 +17,34 @@ RANDOM=$seed
 note "seed $seed"
 made=0
 
+# One of its snapshots, into `which`; not in a subshell, where RANDOM begins
+# anew.
 pick()
 {
-    xl snapshot-list --name $name | shuf -n 1 --random-source=<(
-        while :; do printf '%s' $RANDOM; done)
+    local all
+
+    mapfile -t all < <(xl snapshot-list --name $name)
+    which=
+    [ ${#all[@]} -eq 0 ] || which=${all[RANDOM % ${#all[@]}]}
 }
 
 count()
 {
     xl snapshot-list --name $name | wc -l
+}
+
+# Inside a file that was frozen before the domain was started, QEMU 7.2 can't
+# delete: that is refused as the manual says, and must be all the same off.
+delete_running()
+{
+    local out rc=0
+
+    out=$(xl snapshot-delete $name "$2" 2>&1) || rc=$?
+    case $rc:$out in
+    0:*) ok "$1: delete $2" ;;
+    6:*"delete it when the domain is off"*) ok "$1: $2 is for when it is off" ;;
+    *) fail "$1: delete $2" "exit status $rc: $out" ;;
+    esac
 }
 
 step()
@@ -40,16 +59,15 @@ step()
         check "$what: create s$made $*" \
             xl snapshot-create -n s$made "$@" $name ;;
     3 | 4 | 5)
-        which=$(pick)
+        pick
         [ -n "$which" ] || return 0
         guest_mark $name
         check "$what: revert to $which" xl snapshot-revert $name "$which" ;;
     6)
-        which=$(pick)
-        [ -n "$which" ] || return 0
-        check "$what: delete $which" xl snapshot-delete $name "$which" ;;
+        pick
+        [ -z "$which" ] || delete_running "$what" "$which" ;;
     7)
-        which=$(pick)
+        pick
         guest_destroy $name
         [ -z "$which" ] ||
             check "$what: delete $which, off" \
@@ -81,12 +99,15 @@ for n in $(seq "$steps"); do
     step "step $n"
     check "step $n: ticks" guest_wait_ticks $name 2 || break
     check "step $n: all blocks are right" guest_check $name || break
-    [ "$(count)" -lt 8 ] || xl snapshot-delete $name "$(pick)"
+    [ "$(count)" -lt 8 ] || { pick; delete_running "step $n" "$which"; }
 done
 check "the catalogue is in order" xl snapshot-check $name
 for s in $(xl snapshot-list --name $name); do
-    check "delete $s" xl snapshot-delete $name "$s"
+    delete_running "the end" "$s"
 done
 check "all blocks are right at the end" guest_check $name
 guest_destroy $name
+for s in $(xl snapshot-list --name $name); do
+    check "the end: delete $s, off" xl snapshot-delete $name "$s"
+done
 clean_images "the images are clean" $name
