@@ -438,9 +438,9 @@ static void test_same_name_again(void **state)
     assert_true(exists("%s", old));
 
     assert_int_equal(external("e", &again), 0);
-    assert_true(exists("%s.2", old));
+    assert_true(exists("%s~2", old));
     assert_string_equal(again.disks[0].u.external.base_path + strlen(old),
-                        ".2");
+                        "~2");
     write_disks(4);
     assert_int_equal(revert(&again, fd, NULL, &domid), 0);
     turn_off();
@@ -450,7 +450,7 @@ static void test_same_name_again(void **state)
     assert_int_equal(delete(&again), 0);
     again.keep = NULL;
     again.num_keep = 0;
-    assert_false(exists("%s.2", old));
+    assert_false(exists("%s~2", old));
     expect_disks(3);
     assert_int_equal(revert(&in, fd, NULL, &domid), 0);
     turn_off();

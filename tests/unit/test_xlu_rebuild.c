@@ -109,7 +109,7 @@ static void external(void **state)
     libxl_disk_snapshot_dispose(&d);
 }
 
-/* Two of that name: which it was, the record alone knew. */
+/* Two of that name, with a gap: which it was, the record alone knew. */
 static void external_twice(void **state)
 {
     libxl_disk_snapshot d;
@@ -118,7 +118,7 @@ static void external_twice(void **state)
     (void)state;
     put_qcow2(image);
     put_qcow2(file);
-    snprintf(second, sizeof(second), "%s.2", file);
+    snprintf(second, sizeof(second), "%s~3", file);
     put_qcow2(second);
     strcpy(fake->frozen, file);
     assert_false(rebuild(image, LIBXL_DISK_FORMAT_QCOW2, &d, &why));

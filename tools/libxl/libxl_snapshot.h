@@ -420,6 +420,9 @@ int libxl_disk_file_look(libxl_ctx *ctx, uint32_t domid,
  */
 bool libxl_disk_file_is_frozen(const char *path);
 
+/* Of one disk, PATH.NAME and PATH.NAME~2 up to one less than this. */
+#define LIBXL_DISK_FROZEN_FILES_MAX 100
+
 /*
  * The PATH of a disk that a domain has at `path` (PATH.liveN, or PATH
  * itself), which is where it is found once the domain is off. malloc'ed;

@@ -118,14 +118,21 @@ int xluss__places_frozen(xlu_snapshot_catalogue *cat, const xlu_snapshot *of)
 char *xluss__frozen_file(const char *path, const char *name)
 {
     char *file = xluss__asprintf("%s.%s", path, name);
-    char *second = xluss__asprintf("%s.2", file);
+    bool is_one = !access(file, F_OK);
+    int i;
 
-    /* A file that merely has such a name isn't one of these. */
-    if (access(file, F_OK) || libxl_disk_file_is_frozen(second)) {
+    /* Any of them may be gone by now. A file that merely has such a name
+     * isn't one of these. */
+    for (i = 2; i < LIBXL_DISK_FROZEN_FILES_MAX && is_one; i++) {
+        char *other = xluss__asprintf("%s~%d", file, i);
+
+        is_one = !libxl_disk_file_is_frozen(other);
+        free(other);
+    }
+    if (!is_one) {
         free(file);
         file = NULL;
     }
-    free(second);
     return file;
 }
 

@@ -22,7 +22,6 @@
 #include "external.h"
 #include "../checkpoint/checkpoint.h"
 
-#define BASES_MAX 100                   /* of one name */
 #define SPACE_MIN (16u << 20)           /* bytes, for an overlay's beginning */
 
 static bool is_file_path(const char *path)
@@ -117,7 +116,8 @@ static int check_space(struct libxlss__op *op, struct libxlss__disk *disk,
 
 /*
  * PATH.NAME. An earlier snapshot of that name may have left its file there,
- * for those that lie inside it: the next that is free then, PATH.NAME.2...
+ * for those that lie inside it: the next that is free then, PATH.NAME~2...
+ * (Not .2: snapshots may well be named v1 and v1.2.)
  */
 static char *choose_base(struct libxlss__op *op,
                          const struct libxlss__disk *disk, const char *name)
@@ -125,8 +125,9 @@ static char *choose_base(struct libxlss__op *op,
     char *base = libxlss__printf(op, "%s.%s", disk->settled, name);
     int i;
 
-    for (i = 2; i < BASES_MAX && libxlss__file_is_marked(base); i++)
-        base = libxlss__printf(op, "%s.%s.%d", disk->settled, name, i);
+    for (i = 2; i < LIBXL_DISK_FROZEN_FILES_MAX &&
+         libxlss__file_is_marked(base); i++)
+        base = libxlss__printf(op, "%s.%s~%d", disk->settled, name, i);
     return base;
 }
 
