@@ -88,7 +88,8 @@ static void test_chain(void **state)
     }
     assert_true(writer_writes > 20);
     writer_stop();
-    assert_int_equal(num_checkpoints(), 8);
+    /* Of the last two sets, on each disk. */
+    assert_int_equal(num_checkpoints(), 4);
     expect_clean();
     assert_int_equal(client("backup-verify", in_bed("b"), NULL), 0);
     assert_int_equal(client("backup-list", in_bed("b"), NULL), 0);
@@ -128,6 +129,59 @@ static void test_zeroes(void **state)
     assert_int_equal(save("--since", "c1", "-c", "c3", NULL), 0);
     assert_true(set_has("c3", "\"since\": \"c1\""));
     expect_set("c3");
+    expect_clean();
+    unmake();
+}
+
+static bool has_checkpoint(const char *name)
+{
+    libxl_disk_checkpoint_list list;
+    bool found = false;
+    int i;
+
+    libxl_disk_checkpoint_list_init(&list);
+    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
+                                                  &how), 0);
+    for (i = 0; i < list.num_checkpoints; i++)
+        found |= !strcmp(list.checkpoints[i].name, name);
+    libxl_disk_checkpoint_list_dispose(&list);
+    return found;
+}
+
+/* Of the folder's, only what a set may be based on; others' stay. */
+static void test_checkpoints_go(void **state)
+{
+    libxl_domain_checkpoint_args args;
+
+    (void)state;
+    make(1);
+    libxl_domain_checkpoint_args_init(&args);
+    args.name = strdup("theirs");
+    assert_int_equal(libxl_domain_checkpoint_create(ctx, fake.domid, &args,
+                                                    &how, NULL), 0);
+    libxl_domain_checkpoint_args_dispose(&args);
+    assert_int_equal(save("-c", "s0", NULL), 0);
+    assert_int_equal(save("-c", "s1", NULL), 0);
+    assert_int_equal(save("--since", "s0", "-c", "s2", NULL), 0);
+    assert_true(has_checkpoint("s0") && has_checkpoint("s1"));
+    assert_int_equal(save("--since", "s0", "-c", "s3", NULL), 0);
+    assert_true(set_has("s3", "\"since\": \"s0\""));
+    assert_true(has_checkpoint("s0") && has_checkpoint("s2"));
+    assert_false(has_checkpoint("s1"));
+    /* Its set has gone: that it is the folder's is known all the same. */
+    assert_int_equal(client("backup-prune", "--keep-last", "1", in_bed("b"),
+                            NULL), 0);
+    bed_write(0, 3, 44);
+    assert_int_equal(save("-c", "s4", "--keep-checkpoints", NULL), 0);
+    assert_true(has_checkpoint("s0") && has_checkpoint("s2"));
+    bed_write(0, 4, 45);
+    assert_int_equal(save("-c", "s5", NULL), 0);
+    assert_false(has_checkpoint("s0") || has_checkpoint("s2") ||
+                 has_checkpoint("s3"));
+    assert_true(has_checkpoint("theirs") && has_checkpoint("s4") &&
+                has_checkpoint("s5"));
+    assert_true(set_has("s5", "\"incremental\""));
+    expect_set("s5");
     expect_clean();
     unmake();
 }
@@ -558,6 +612,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_zeroes),
+        cmocka_unit_test(test_checkpoints_go),
         cmocka_unit_test(test_falls_back),
         cmocka_unit_test(test_target_full),
         cmocka_unit_test(test_servers_die),

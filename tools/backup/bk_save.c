@@ -4,150 +4,14 @@
  * then the copy, under no lock but the folder's; then, under the catalogue's
  * again, both are taken down. The set counts from the moment it has its name.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <xlu_backup.h>
-#include <xlu_checkpoint.h>
-
-#include "bk.h"
-#include "xl_session.h"
+#include "bk_save.h"
 
 #define CONNECTIONS 1           /* to the server of the target */
-
-struct save {
-    const struct xl_globals *globals;
-    const struct xl_save_options *o;
-    struct bk_folder folder;
-    struct bk_set *base;        /* NULL: a full one */
-    bool lost;                  /* incremental was expected, and can't be */
-    struct bk_set set;
-    xlu_backup_save rec;
-    char *config;
-    int lock;                   /* says that we live */
-    int disk;                   /* that is being copied */
-};
-
-/* --- what it is to be based on --- */
-
-static int lose(struct save *s, const char *why)
-{
-    if (s->o->strict) {
-        xl_say("no incremental backup is possible: %s", why);
-        return XL_EXIT_NOT_POSSIBLE;
-    }
-    xl_say("%s; a full backup is made instead", why);
-    s->base = NULL;
-    s->lost = true;
-    return 0;
-}
-
-static int find_base(struct save *s)
-{
-    struct bk_folder *f = &s->folder;
-
-    if (s->o->full)
-        return 0;
-    s->base = s->o->since ? bk_find(f->sets, f->num, s->o->since)
-                          : bk_newest(f->sets, f->num);
-    if (s->o->since && !s->base) {
-        xl_say("%s holds no set %s", f->path, s->o->since);
-        return XL_EXIT_NOT_FOUND;
-    }
-    if (!s->base)
-        return f->num ? lose(s, "no set in the folder can be used")
-             : s->o->strict ? lose(s, "the folder holds no backups") : 0;
-    return bk_look_at_chain(f, s->base)
-           ? lose(s, "what it would be based on is damaged") : 0;
-}
-
-/* A folder is one domain's. */
-static int check_owner(struct save *s, const xlu_snapshot_domain *dom)
-{
-    const struct bk_set *newest = bk_newest(s->folder.sets, s->folder.num);
-
-    if (!newest || !strcmp(newest->uuid, dom->uuid))
-        return s->base && strcmp(s->base->uuid, dom->uuid)
-               ? lose(s, "the set is of a domain with another UUID") : 0;
-    if (strcmp(newest->domain, dom->name)) {
-        xl_say("%s holds backups of domain %s, not of %s", s->folder.path,
-               newest->domain, dom->name);
-        return XL_EXIT_NOT_POSSIBLE;
-    }
-    return s->base ? lose(s, "the domain has another UUID than before") : 0;
-}
-
-/* A checkpoint of the name may be a later one. */
-static int check_checkpoint(struct save *s, xlu_snapshot_catalogue *cat)
-{
-    xlu_checkpoint_list list;
-    bool other = false;
-    int i;
-
-    if (!s->base || !s->base->sequence)
-        return 0;
-    xlu_checkpoint_list_init(&list);
-    if (!xlu_checkpoint_list_all(cat, &list))
-        for (i = 0; i < list.num_checkpoints; i++)
-            other |= !strcmp(list.checkpoints[i].name, s->base->name) &&
-                     list.checkpoints[i].sequence &&
-                     list.checkpoints[i].sequence != s->base->sequence;
-    xlu_checkpoint_list_dispose(&list);
-    return other ? lose(s, "the set's checkpoint was made again since") : 0;
-}
-
-/* --- its name --- */
-
-static bool taken(struct save *s, xlu_snapshot_catalogue *cat,
-                  const char *name)
-{
-    xlu_checkpoint_list list;
-    bool found = bk_find(s->folder.sets, s->folder.num, name);
-    int i;
-
-    xlu_checkpoint_list_init(&list);
-    if (!found && !xlu_checkpoint_list_all(cat, &list))
-        for (i = 0; i < list.num_checkpoints; i++)
-            found |= !strcmp(list.checkpoints[i].name, name);
-    xlu_checkpoint_list_dispose(&list);
-    return found;
-}
-
-static int choose_name(struct save *s, xlu_snapshot_catalogue *cat)
-{
-    time_t now = s->set.time;
-    struct stat st;
-    char text[32];
-    struct tm tm;
-    int i;
-
-    if (s->o->checkpoint) {
-        const char *wrong = bk_name_problem(s->o->checkpoint);
-
-        if (wrong) {
-            xl_say("the checkpoint's name %s", wrong);
-            return XL_EXIT_USAGE;
-        }
-        s->set.name = xl_strdup(s->o->checkpoint);
-        if (!fstatat(s->folder.fd, s->set.name, &st, 0)) {
-            xl_say("%s/%s is there already", s->folder.path, s->set.name);
-            return XL_EXIT_EXISTS;
-        }
-        return 0;
-    }
-    gmtime_r(&now, &tm);
-    strftime(text, sizeof(text), "%Y%m%dT%H%M%SZ", &tm);
-    s->set.name = xl_strdup(text);
-    for (i = 2; taken(s, cat, s->set.name); i++) {
-        free(s->set.name);
-        s->set.name = xl_printf("%s-%d", text, i);
-    }
-    return 0;
-}
 
 /* --- the view --- */
 
@@ -163,7 +27,7 @@ static char *absolute(const char *path)
     return text;
 }
 
-static void ask_for_view(struct save *s)
+static void ask_for_view(struct bk_save *s)
 {
     libxl_block_snapshot *v = &s->rec.snapshot;
     int i, n = s->o->num_vdevs;
@@ -186,7 +50,7 @@ static void ask_for_view(struct save *s)
 }
 
 /* The same disks, of the same size? NULL: yes; else why not. */
-static char *differs(const struct save *s)
+static char *differs(const struct bk_save *s)
 {
     const libxl_block_snapshot *v = &s->rec.snapshot;
     int i;
@@ -204,7 +68,7 @@ static char *differs(const struct save *s)
     return NULL;
 }
 
-static int begin(struct save *s, struct xl_session *session)
+static int begin(struct bk_save *s, struct xl_session *session)
 {
     char *why;
     int rc;
@@ -214,7 +78,7 @@ static int begin(struct save *s, struct xl_session *session)
                                &session->how);
     if (rc == LIBXL_SNAPSHOT_ERROR_BITMAP_BROKEN && s->base &&
         !s->o->strict) {
-        lose(s, "what was written since is not known");
+        bk_save_lose(s, "what was written since is not known");
         return begin(s, session);
     }
     if (rc)
@@ -222,7 +86,7 @@ static int begin(struct save *s, struct xl_session *session)
     why = differs(s);
     if (!why)
         return 0;
-    rc = lose(s, why);
+    rc = bk_save_lose(s, why);
     free(why);
     if (xlu_backup_save_end(session->cat, &s->rec, false, NULL))
         rc = XL_EXIT_REPAIR;
@@ -232,7 +96,7 @@ static int begin(struct save *s, struct xl_session *session)
 }
 
 /* What the lower library has made of it; the record without it is fine. */
-static void note_sequence(struct save *s, struct xl_session *session)
+static void note_sequence(struct bk_save *s, struct xl_session *session)
 {
     libxl_disk_checkpoint_list list;
     int i;
@@ -248,7 +112,7 @@ static void note_sequence(struct save *s, struct xl_session *session)
     libxl_disk_checkpoint_list_dispose(&list);
 }
 
-static void fill_set(struct save *s, struct xl_session *session)
+static void fill_set(struct bk_save *s, struct xl_session *session)
 {
     const libxl_block_snapshot *v = &s->rec.snapshot;
     struct bk_set *set = &s->set;
@@ -266,7 +130,7 @@ static void fill_set(struct save *s, struct xl_session *session)
 }
 
 /* They become names of files. */
-static int check_names(const struct save *s)
+static int check_names(const struct bk_save *s)
 {
     int i;
 
@@ -279,7 +143,7 @@ static int check_names(const struct save *s)
     return 0;
 }
 
-static int open_view(struct save *s)
+static int open_view(struct bk_save *s)
 {
     struct xl_session session;
     int rc, status = xl_session_begin(&session, s->globals, s->o->domain);
@@ -287,16 +151,16 @@ static int open_view(struct save *s)
     if (!status)
         status = bk_folder_open(&s->folder, s->o->dir, BK_SAVE);
     if (!status)
-        status = find_base(s);
+        status = bk_save_find_base(s);
     if (!status)
-        status = check_owner(s, &session.dom);
+        status = bk_save_check_owner(s, &session.dom);
     if (!status)
         status = xl_session_write(&session, s->o->wait);
     if (!status)
-        status = check_checkpoint(s, session.cat);
+        status = bk_save_check_checkpoint(s, session.cat);
     s->set.time = time(NULL);
     if (!status)
-        status = choose_name(s, session.cat);
+        status = bk_save_choose_name(s, session.cat);
     if (!status)
         status = begin(s, &session);
     if (!status) {
@@ -313,7 +177,7 @@ static int open_view(struct save *s)
     return status;
 }
 
-static int close_view(struct save *s, bool good)
+static int close_view(struct bk_save *s, bool good)
 {
     struct xl_session session;
     int rc, status = xl_session_begin(&session, s->globals, s->set.uuid);
@@ -324,6 +188,8 @@ static int close_view(struct save *s, bool good)
         rc = xlu_backup_save_end(session.cat, &s->rec, good, NULL);
         status = rc ? xl_session_failed(rc, "end of the backup of",
                                         session.dom.name) : 0;
+        if (!status && good)
+            bk_save_tidy(s, &session);
     }
     xl_session_end(&session);
     if (!status)
@@ -337,7 +203,7 @@ static int close_view(struct save *s, bool good)
 
 static void draw(void *user, uint64_t done, uint64_t total)
 {
-    struct save *s = user;
+    struct bk_save *s = user;
     static int last = -1;
     uint64_t all = 0, before = 0;
     int i, percent;
@@ -356,7 +222,7 @@ static void draw(void *user, uint64_t done, uint64_t total)
     fprintf(stderr, "\rCopied: %3d %%", percent);
 }
 
-static const char *export_name(const struct save *s, const char *vdev)
+static const char *export_name(const struct bk_save *s, const char *vdev)
 {
     int i;
 
@@ -381,7 +247,7 @@ static int finish_file(int dir, struct bk_disk *d, const char *where)
     return status;
 }
 
-static int copy_disk(struct save *s, int dir, struct bk_disk *d)
+static int copy_disk(struct bk_save *s, int dir, struct bk_disk *d)
 {
     char *where = xl_printf("%s/" BK_PARTIAL "%s/%s.qcow2", s->folder.path,
                             s->set.name, d->vdev);
@@ -409,7 +275,7 @@ static int copy_disk(struct save *s, int dir, struct bk_disk *d)
     return status;
 }
 
-static int store(struct save *s, int dir)
+static int store(struct bk_save *s, int dir)
 {
     char *record = bk_set_write(&s->set), *name;
     int status = bk_put(dir, BK_CONFIG, s->config, s->set.name);
@@ -429,7 +295,7 @@ static int store(struct save *s, int dir)
     return status;
 }
 
-static int copy(struct save *s)
+static int copy(struct bk_save *s)
 {
     char *partial = xl_printf(BK_PARTIAL "%s", s->set.name);
     int dir, status = bk_folder_make(&s->folder, BK_PARTIAL, s->set.name,
@@ -461,7 +327,7 @@ static int copy(struct save *s)
 
 /* --- all of it --- */
 
-static void report(const struct save *s)
+static void report(const struct bk_save *s)
 {
     uint64_t copied = 0;
     char *text;
@@ -485,7 +351,7 @@ static void report(const struct save *s)
     free(text);
 }
 
-static int run(struct save *s)
+static int run(struct bk_save *s)
 {
     int status = open_view(s), status2;
 
@@ -504,7 +370,7 @@ static int run(struct save *s)
 
 int bk_save(const struct xl_globals *globals, const struct xl_save_options *o)
 {
-    struct save s = { .globals = globals, .o = o, .lock = -1,
+    struct bk_save s = { .globals = globals, .o = o, .lock = -1,
                       .folder = { .fd = -1, .lock_fd = -1 } };
     int status;
 

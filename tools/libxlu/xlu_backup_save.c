@@ -19,6 +19,7 @@
 #include "xlu_checkpoint.h"
 #include "xluss_backup.h"
 #include "xluss_check.h"
+#include "xluss_checkpoint.h"
 
 #define RECORD XLUSS__SAVE_JSON
 #define LOCK   "backup-save.lock"
@@ -189,12 +190,35 @@ static int end_checkpoint(xlu_snapshot_catalogue *cat,
     return *later ? 0 : rc;
 }
 
+/* What the disks have is what counts: an entry can be made later. */
+static void note_checkpoint(xlu_snapshot_catalogue *cat,
+                            const xlu_backup_save *save)
+{
+    xlu_checkpoint_list list;
+    xlu_checkpoint *c;
+    int num, rc;
+
+    xlu_checkpoint_list_init(&list);
+    rc = xlu_checkpoint_rebuild(cat, &num);
+    if (!rc)
+        rc = xluss__checkpoint_load(cat, &list);
+    c = xluss__checkpoint_find(&list, save->snapshot.checkpoint);
+    if (c && !rc) {
+        xluss__replace(&c->folder, save->folder);
+        rc = xluss__checkpoint_store(cat, c);
+    }
+    if (rc)
+        LOG(cat->lg, WARN, "domain %s: the checkpoint %s is not in the "
+            "catalogue yet", cat->dom.name, save->snapshot.checkpoint);
+    xlu_checkpoint_list_dispose(&list);
+}
+
 int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
                         const xlu_backup_save *save, bool good,
                         const libxl_snapshot_how *how)
 {
     libxl_snapshot_how plain = xluss__plain_how(cat);
-    int rc = xluss__begin(cat, how), num;
+    int rc = xluss__begin(cat, how);
     xlu_backup_save copy;
     bool later = false;
 
@@ -208,11 +232,8 @@ int xlu_backup_save_end(xlu_snapshot_catalogue *cat,
         rc = end_checkpoint(cat, save, &plain, &later);
     if (!rc && !later)
         rc = drop(cat);
-    /* What the disks have is what counts: an entry can be made later. */
-    if (!rc && good && cat->dom.domid != XLUSS__NO_DOMID &&
-        xlu_checkpoint_rebuild(cat, &num))
-        LOG(cat->lg, WARN, "domain %s: the checkpoint %s is not in the "
-            "catalogue yet", cat->dom.name, save->snapshot.checkpoint);
+    if (!rc && good && cat->dom.domid != XLUSS__NO_DOMID)
+        note_checkpoint(cat, save);
     return rc;
 }
 

@@ -159,6 +159,8 @@ static void print_info(const xlu_checkpoint *c)
     field("State:", xl_strdup(state_word(c)));
     field("Quiesced:", xl_strdup(c->quiesced ? "yes" : "no"));
     field("Written:", dirty_text(c));
+    if (c->folder)
+        field("Backups in:", xl_print_safe(c->folder));
     for (i = 0; i < c->num_disks; i++) {
         const xlu_checkpoint_disk *d = &c->disks[i];
         char *vdev = xl_print_safe(d->vdev);

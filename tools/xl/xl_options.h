@@ -228,6 +228,7 @@ struct xl_save_options {
     int num_vdevs;
     int keep_last, keep_daily, keep_weekly, keep_monthly, keep_yearly;
     bool full, strict, quiesce, wait, json, raw, force, no_verify, dry_run;
+    bool keep_checkpoints;
 };
 
 extern const struct xl_option xl_backup_save_table[],

@@ -13,7 +13,7 @@ enum {
     OPT_CHECKPOINT = XL_OPT_OWN, OPT_FULL, OPT_SINCE, OPT_STRICT, OPT_DISK,
     OPT_SCRATCH, OPT_QUIESCE, OPT_WAIT, OPT_JSON, OPT_SET, OPT_FORMAT,
     OPT_FORCE, OPT_NO_VERIFY, OPT_LAST, OPT_DAILY, OPT_WEEKLY, OPT_MONTHLY,
-    OPT_YEARLY, OPT_DRY_RUN,
+    OPT_YEARLY, OPT_DRY_RUN, OPT_KEEP,
 };
 
 const struct xl_option xl_backup_save_table[] = {
@@ -29,6 +29,8 @@ const struct xl_option xl_backup_save_table[] = {
       "where what is overwritten is kept" },
     { OPT_QUIESCE, 0, "quiesce", NULL,
       "freeze the guest's filesystems for it" },
+    { OPT_KEEP, 0, "keep-checkpoints", NULL,
+      "also those of earlier sets that aren't needed" },
     XL_WAIT_OPTION(OPT_WAIT),
     { OPT_JSON, 0, "json", NULL, "print the set as JSON" },
     { 0 },
@@ -118,6 +120,7 @@ static int set(void *user, int id, const char *value,
     case OPT_MONTHLY:    return number(value, &o->keep_monthly, problem);
     case OPT_YEARLY:     return number(value, &o->keep_yearly, problem);
     case OPT_DRY_RUN:    o->dry_run = true; break;
+    case OPT_KEEP:       o->keep_checkpoints = true; break;
     }
     return 0;
 }
