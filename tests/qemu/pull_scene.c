@@ -82,6 +82,23 @@ static void copy_truth(void)
             abort();
 }
 
+void follow(void)
+{
+    static char first[BED_MAX_DISKS][sizeof(bed.path[0])];
+    char path[sizeof(first[0])];
+    int i, n;
+
+    for (i = 0; i < bed.num_disks; i++) {
+        if (!strstr(bed.path[i], ".live"))
+            strcpy(first[i], bed.path[i]);
+        for (n = 1; n < 4; n++) {
+            snprintf(path, sizeof(path), "%.180s.live%d", first[i], n);
+            if (!access(path, F_OK))
+                strcpy(bed.path[i], path);
+        }
+    }
+}
+
 bool is_truth(int disk, const char *format, const char *image)
 {
     return !run("qemu-img compare -q -f %s -F raw '%s' '%s' >/dev/null 2>&1",

@@ -29,6 +29,10 @@ void unmake(void);
 /* After a test, see group.h. */
 int scene_abandon(void **state);
 
+/* After external snapshots: bed.path becomes what the guest writes to, which
+ * with QEMU 7.2 has another name. */
+void follow(void);
+
 /* Starts and ends the guest's writing, at any MiB, from a seed. */
 void writer_start(unsigned int seed);
 void writer_stop(void);

@@ -192,6 +192,50 @@ static void test_reads_across_edges(void **state)
     finish();
 }
 
+static void external_snapshot(const char *name)
+{
+    libxl_domain_snapshot_args a;
+
+    libxl_domain_snapshot_args_init(&a);
+    a.name = strdup(name);
+    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
+    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
+                                                  &how, NULL), 0);
+    libxl_domain_snapshot_args_dispose(&a);
+    follow();
+}
+
+/*
+ * The map says of what lies in an image below the guest's that it is data: a
+ * reader that passes holes over would lose it.
+ */
+static void test_images_below(void **state)
+{
+    (void)state;
+    make(1);
+    external_snapshot("e1");
+    bed_write(0, 2, 99);
+    bed_write(0, 40, 98);
+    external_snapshot("e2");
+    bed_write(0, 3, 97);
+    assert_int_equal(snapshot(NULL, NULL), 0);
+    bed_write(0, 0, 96);
+    bed_write(0, 3, 95);
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_truth(0);
+    assert_int_equal(run("nbdinfo --map '%s' | awk '{ if ($3 == 0) s += $2; "
+                         "if ($3 == 1) h += $2 } END { exit !(s >= 9 * "
+                         "1048576 && h == 0) }'", args.disks[0].uri), 0);
+    /* The reader that passes over what it takes for the base's. */
+    assert_int_equal(run("qemu-img create -q -f qcow2 '%s' 64M && qemu-img "
+                         "convert -n -f raw -O qcow2 '%s' '%s'",
+                         in_bed("into"), args.disks[0].uri,
+                         in_bed("into")), 0);
+    assert_true(is_truth(0, "qcow2", in_bed("into")));
+    finish();
+}
+
 /* A disk that doesn't end where a granule does. */
 static void test_odd_size(void **state)
 {
@@ -821,6 +865,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_while_the_guest_writes),
         cmocka_unit_test(test_reads_across_edges),
+        cmocka_unit_test(test_images_below),
         cmocka_unit_test(test_odd_size),
         cmocka_unit_test(test_the_guest_discards),
         cmocka_unit_test(test_changes),

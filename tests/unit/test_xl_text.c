@@ -236,6 +236,16 @@ static void progress(void **state)
         "saving memory      [######..................] 5/20 MiB");
 }
 
+/* As many -v as with xl. */
+static void verbose(void **state)
+{
+    (void)state;
+    assert_int_equal(xl_log_least(0), XTL_NOTICE);
+    assert_int_equal(xl_log_least(1), XTL_DETAIL);
+    assert_int_equal(xl_log_least(3), XTL_DEBUG);
+    assert_int_equal(xl_log_least(9), XTL_DEBUG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +260,7 @@ int main(void)
         cmocka_unit_test(tree_deep),
         cmocka_unit_test(json),
         cmocka_unit_test(progress),
+        cmocka_unit_test(verbose),
     };
 
     setlocale(LC_ALL, "C.UTF-8");

@@ -103,15 +103,20 @@ static void xl_destroy(xentoollog_logger *base)
     free(base);
 }
 
+int xl_log_least(int verbose)
+{
+    int least = verbose ? XTL_PROGRESS - verbose : XTL_NOTICE;
+
+    return least > XTL_DEBUG ? least : XTL_DEBUG;
+}
+
 xentoollog_logger *xl_log_create(const struct xl_globals *globals)
 {
     struct xl_logger *logger = xl_alloc(1, sizeof(*logger));
-    int least = XTL_NOTICE - globals->verbose;
-
     logger->vtable.vmessage = xl_vmessage;
     logger->vtable.progress = xl_frames;
     logger->vtable.destroy = xl_destroy;
-    logger->least = least > XTL_DEBUG ? least : XTL_DEBUG;
+    logger->least = xl_log_least(globals->verbose);
     timestamps = globals->timestamps;
     return &logger->vtable;
 }

@@ -98,10 +98,8 @@ static int identify(struct daemon *d)
 
 static int open_libxl(struct daemon *d, int verbose)
 {
-    int least = XTL_NOTICE - verbose;
-
     d->lg = (xentoollog_logger *)xtl_createlogger_stdiostream(
-        stderr, least > XTL_DEBUG ? least : XTL_DEBUG,
+        stderr, xl_log_least(verbose),
         XTL_STDIOSTREAM_SHOW_DATE | XTL_STDIOSTREAM_HIDE_PROGRESS);
     if (!d->lg)
         return ERROR_NOMEM;

@@ -44,6 +44,8 @@ void xl_progress_end(void);
  * To stderr, one line a message: warnings and errors, and more with -v.
  * Our own libraries' messages are sentences and are printed as such.
  */
+/* The least level that is told of after as many -v, as with xl: -vvv is all. */
+int xl_log_least(int verbose);
 xentoollog_logger *xl_log_create(const struct xl_globals *globals);
 /* Errors printed so far: the caller adds its own sentence if none was. */
 int xl_log_errors(void);

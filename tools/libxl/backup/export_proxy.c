@@ -65,6 +65,27 @@ static char *client(struct libxlss__op *op, const char *name,
     return text_of(op, g);
 }
 
+/*
+ * QEMU tells of a view's map what it knows of the topmost image alone: what
+ * lies in an image below is a "hole" there, though it has data, and clients
+ * differ in what they make of a hole that is not said to be zero (qemu-img
+ * compare takes it for zeroes). Quorum calls data whatever isn't known to be
+ * zero, and with one child reads what that does.
+ */
+static char *truthful(struct libxlss__op *op, const char *name,
+                      const char *child)
+{
+    yajl_gen g = node("quorum", name);
+
+    json_put_key(g, "children");
+    yajl_gen_array_open(g);
+    yajl_gen_string(g, (const unsigned char *)child, strlen(child));
+    yajl_gen_array_close(g);
+    json_put_u64(g, "vote-threshold", 1);
+    json_put_string(g, "read-pattern", "fifo");
+    return text_of(op, g);
+}
+
 /* An image without data, which reads through, and has the bitmap. */
 static char *sidecar(struct libxlss__op *op, const char *name,
                      const char *below, const char *path)
@@ -143,7 +164,7 @@ static void add(char **argv, int *n, const char *option, char *value)
 static char **argv_of(struct libxlss__op *op, const libxl_block_export *e,
                       const int *fds)
 {
-    char **argv = libxlss__zalloc(op, (16 + 8 * e->num_disks) *
+    char **argv = libxlss__zalloc(op, (16 + 10 * e->num_disks) *
                                   sizeof(*argv));
     int i, n = 0;
 
@@ -155,10 +176,12 @@ static char **argv_of(struct libxlss__op *op, const libxl_block_export *e,
     add(argv, &n, "--nbd-server", server(op, e));
     for (i = 0; i < e->num_disks; i++) {
         const libxl_block_export_disk *d = &e->disks[i];
+        char *below = libxlss__printf(op, "client%d", i);
         char *name = libxlss__printf(op, "disk%d", i);
         char *over = libxlss__printf(op, "bitmap%d", i);
 
-        add(argv, &n, "--blockdev", client(op, name, e, d->vdev, fds[i]));
+        add(argv, &n, "--blockdev", client(op, below, e, d->vdev, fds[i]));
+        add(argv, &n, "--blockdev", truthful(op, name, below));
         if (e->bitmap)
             add(argv, &n, "--blockdev",
                 sidecar(op, over, name,
