@@ -168,6 +168,45 @@ static void test_small_writes(void **state)
     }
 }
 
+static void external_snapshot(void)
+{
+    libxl_domain_snapshot_args a;
+
+    libxl_domain_snapshot_args_init(&a);
+    a.name = strdup("e1");
+    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
+    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
+                                                  &how, NULL), 0);
+    libxl_domain_snapshot_args_dispose(&a);
+    follow();
+}
+
+/* What no image of the chain has doesn't fill the target with zeroes. */
+static void images_below(libxl_disk_format format, const char *f)
+{
+    struct stat st;
+
+    make(1);
+    external_snapshot();
+    bed_write(0, 30, 99);
+    targets("full", format);
+    assert_int_equal(start(), 0);
+    bed_write(0, 3, 98);
+    assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
+    assert_int_equal(finish(), 0);
+    assert_true(is_truth(0, f, args.disks[0].target));
+    assert_int_equal(stat(args.disks[0].target, &st), 0);
+    assert_in_range(st.st_blocks * 512, 9 << 20, 12 << 20);
+    unmake();
+}
+
+static void test_images_below(void **state)
+{
+    (void)state;
+    images_below(LIBXL_DISK_FORMAT_QCOW2, "qcow2");
+    images_below(LIBXL_DISK_FORMAT_RAW, "raw");
+}
+
 static void test_raw_disk(void **state)
 {
     (void)state;
@@ -733,6 +772,7 @@ int main(void)
         cmocka_unit_test(test_full_qcow2),
         cmocka_unit_test(test_full_raw),
         cmocka_unit_test(test_small_writes),
+        cmocka_unit_test(test_images_below),
         cmocka_unit_test(test_raw_disk),
         cmocka_unit_test(test_to_nbd),
         cmocka_unit_test(test_another_process),

@@ -16,6 +16,7 @@ static struct {
     size_t page_len, session_len;
     FILE *to_page, *to_session;
     bool on, asked;                 /* asked: a command awaits its answer */
+    bool greeted;                   /* so does qmp_capabilities */
     bool quiet;                     /* nothing was sent in this section */
     int step;
     const struct transcript_note *notes;
@@ -105,8 +106,14 @@ static void shorten(void)
         "-> \\{\"execute\":\"query-named-block-nodes\",[^\n]*\n<- [^\n]*\n"
         "-> \\{\"execute\":\"query-block\"\\}\n<- [^\n]*\n"
         "(-> \\{\"execute\":\"qom-get\",[^\n]*\"vdev\"[^\n]*\n<- [^\n]*\n)*";
+    static const char roots[] =
+        "-> \\{\"execute\":\"query-block-jobs\"\\}\n"
+        "<- [^\n]*\n"
+        "-> \\{\"execute\":\"query-block\"\\}\n<- [^\n]*\n"
+        "(-> \\{\"execute\":\"qom-get\",[^\n]*\"vdev\"[^\n]*\n<- [^\n]*\n)*";
 
     t.session = matched(t.session, look, "-- the graph is read\n");
+    t.session = matched(t.session, roots, "-- the devices' nodes are read\n");
     t.session_len = strlen(t.session);
 }
 
@@ -146,8 +153,10 @@ static void sent(const char *text)
 {
     char *out;
 
-    if (strstr(text, "\"qmp_capabilities\""))
+    if (strstr(text, "\"qmp_capabilities\"")) {
+        t.greeted = true;
         return;
+    }
     out = normal(text);
     fprintf(t.to_session, "-> %s\n", out);
     free(out);
@@ -163,7 +172,14 @@ static void received(const char *text)
         return;
     }
     /* Of events the place isn't certain. */
-    if (strstr(text, "\"event\":") || !t.asked)
+    if (strstr(text, "\"event\":"))
+        return;
+    /* That to qmp_capabilities, which nobody has waited for. */
+    if (t.greeted) {
+        t.greeted = false;
+        return;
+    }
+    if (!t.asked)
         return;
     t.asked = false;
     if (starts(text, "{\"return\": [{"))

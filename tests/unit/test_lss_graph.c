@@ -145,6 +145,15 @@ static int read_graph(const char *nodes, const char *blocks)
     return rc;
 }
 
+static int read_roots(const char *blocks)
+{
+    yajl_val b = parse(blocks);
+    int rc = libxlss__graph_parse_roots(&op, &graph, b);
+
+    yajl_tree_free(b);
+    return rc;
+}
+
 static int find(const char *path)
 {
     return libxlss__graph_writer(&op, &graph, "xvda", path, &w);
@@ -185,6 +194,36 @@ static void test_parse(void **state)
     assert_string_equal(graph.roots[0].drive, "");
     assert_string_equal(graph.roots[0].qdev, PV_DEV);
     assert_ptr_equal(graph.roots[0].node, &graph.nodes[0]);
+}
+
+/* All that query-block tells of a device's node, and which device it is. */
+static void test_parse_roots(void **state)
+{
+    struct libxlss__node *node;
+
+    (void)state;
+    backend_state = "2";
+    assert_int_equal(read_roots("[" IDE_BLOCK "," EMPTY_CD ","
+                                BLOCK("", PV_DEV, PV_NODE_B) "]"), 0);
+    assert_int_equal(graph.num_nodes, 2);
+    assert_int_equal(graph.num_roots, 2);
+    node = libxlss__graph_node(&graph, "xvda-qcow2");
+    assert_string_equal(node->file, IMAGE);
+    assert_int_equal(node->size, 67108864);
+    assert_true(libxlss__node_has_snapshot(node, "after"));
+    assert_int_equal(node->num_bitmaps, 1);
+    assert_ptr_equal(graph.roots[1].node, node);
+    assert_int_equal(find(IMAGE), LIBXL_SNAPSHOT_ERROR_IMAGE_OPEN_TWICE);
+    assert_int_equal(read_roots("[" IDE_BLOCK "," PV_BLOCK "]"), 0);
+    assert_int_equal(find(IMAGE), 0);
+    assert_string_equal(w.node->name, "#block138");
+    assert_string_equal(w.twin->name, "xvda-qcow2");
+    /* Two devices on one node. */
+    assert_int_equal(read_roots("[" PV_BLOCK "," PV_BLOCK "]"), 0);
+    assert_int_equal(graph.num_nodes, 1);
+    assert_int_equal(graph.num_roots, 2);
+    assert_int_equal(read_roots("[1, {\"inserted\": 2}]"), 0);
+    assert_int_equal(graph.num_roots, 0);
 }
 
 static void test_parse_empty(void **state)
@@ -413,6 +452,8 @@ static void test_no_arrays(void **state)
         assert_int_equal(read_graph("[]", bad[i]), ERROR_PROTOCOL_ERROR_QMP);
         assert_int_equal(graph.num_nodes + graph.num_roots, 0);
     }
+    assert_int_equal(libxlss__graph_parse_roots(&op, &graph, NULL),
+                     ERROR_PROTOCOL_ERROR_QMP);
     assert_int_equal(libxlss__graph_parse(&op, &graph, NULL, NULL),
                      ERROR_PROTOCOL_ERROR_QMP);
     assert_logged("no array");
@@ -497,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_parse),
+        TEST(test_parse_roots),
         TEST(test_parse_empty),
         TEST(test_pv),
         TEST(test_pv_by_property),

@@ -266,6 +266,35 @@ static void test_greeting_split_everywhere(void **state)
     }
 }
 
+/* QEMU, which is slow to answer, must have nothing left for the next client,
+ * libxl perhaps, when we go. */
+static bool was_heard;
+
+static void slow_capabilities_script(int fd, int nth)
+{
+    char text[64];
+    int n;
+
+    (void)nth;
+    say(fd, GREETING);
+    n = snprintf(text, sizeof(text), "{\"return\": {}, \"id\": %" PRIu64
+                 "}\r\n", take(fd));
+    libxlss__sleep_ms(100);
+    was_heard = send(fd, text, n, MSG_NOSIGNAL) == n;
+}
+
+static void test_close_at_once(void **state)
+{
+    (void)state;
+    was_heard = false;
+    start(slow_capabilities_script);
+    assert_int_equal(libxlss__qmp_open(&op, &qmp), 0);
+    libxlss__qmp_close(&qmp);
+    pthread_join(server.thread, NULL);
+    server.started = false;
+    assert_true(was_heard);
+}
+
 static void byte_by_byte_script(int fd, int nth)
 {
     size_t i, len;
@@ -1015,6 +1044,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_reply_split_everywhere),
         TEST(test_greeting_split_everywhere),
+        TEST(test_close_at_once),
         TEST(test_byte_by_byte),
         TEST(test_messages_in_one_packet),
         TEST(test_lines),

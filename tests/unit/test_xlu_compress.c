@@ -132,6 +132,33 @@ static void nothing(void **state)
     assert_int_equal(run("cmp raw again"), 0);
 }
 
+/* Runs of zeroes of every length, wherever they begin; they cost nothing. */
+static void zero_runs(void **state)
+{
+    static const char *const runs[] = {
+        "1", "262143", "262144", "524288", "786432", "786433", "1048576",
+        "5000001", "41943040",
+    };
+    size_t i;
+
+    (void)state;
+    assert_int_equal(run(": > raw"), 0);
+    for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
+        assert_int_equal(run("{ head -c %s /dev/zero; printf data%zu; } "
+                             ">> raw", runs[i], i), 0);
+    assert_int_equal(compress("raw", "z"), 0);
+    assert_int_equal(decompress("z", "again"), 0);
+    assert_int_equal(run("cmp raw again && zstd -dc z | cmp raw -"), 0);
+    assert_int_equal(run("test $(stat -c %%s z) -lt 30000"), 0);
+    /* More than a frame for each run, and each with its checksum. */
+    assert_int_equal(run("zstd -lv z 2>&1 | grep -q 'Frames: [1-9][0-9]'"),
+                     0);
+    assert_int_equal(run("head -c 9000000 /dev/zero > raw"), 0);
+    assert_int_equal(compress("raw", "z"), 0);
+    assert_int_equal(decompress("z", "again"), 0);
+    assert_int_equal(run("cmp raw again && zstd -dc z | cmp raw -"), 0);
+}
+
 static void of_stock_zstd(void **state)
 {
     (void)state;
@@ -292,6 +319,7 @@ int main(void)
         /* First: what the others need doesn't count. */
         TEST(bounded),
         TEST(round_trip),
+        TEST(zero_runs),
         TEST(nothing),
         TEST(of_stock_zstd),
         TEST(large_window),

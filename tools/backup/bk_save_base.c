@@ -131,8 +131,9 @@ static bool is_ours(const struct bk_save *s, const xlu_checkpoint *c)
     const struct bk_set *set = bk_find(s->folder.sets, s->folder.num,
                                        c->name);
 
-    return (c->folder && !strcmp(c->folder, s->folder.path)) ||
-           (set && set->sequence && set->sequence == c->sequence);
+    if (c->folder)
+        return !strcmp(c->folder, s->folder.path);
+    return set && set->sequence && set->sequence == c->sequence;
 }
 
 /* The one before stays as well: this set may turn out to be damaged. */

@@ -116,6 +116,9 @@ int libxlss__target_open(struct libxlss__qmp *qmp,
     json_put_string(g, "node-name", libxlss__view_node(op, v, b->vdev,
                                                        XLSS_TARGET));
     json_put_string(g, "discard", "unmap");
+    /* What no image of a chain has is read as data (export_proxy.c). */
+    if (!v->since)
+        json_put_string(g, "detect-zeroes", "unmap");
     /* Else QEMU would open what it is based on, which it only writes over. */
     if (b->format == LIBXL_DISK_FORMAT_QCOW2) {
         json_put_key(g, "backing");

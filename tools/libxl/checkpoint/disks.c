@@ -107,7 +107,7 @@ libxlss__checkpoints_found(struct libxlss__qmp *qmp)
 int libxlss__checkpoints_of_disks(struct libxlss__qmp *qmp,
                                   struct libxlss__checkpoints **list_r)
 {
-    int rc = libxlss__disks_find(qmp);
+    int rc = libxlss__disks_find(qmp, true);
 
     *list_r = rc ? NULL : libxlss__checkpoints_found(qmp);
     return rc;

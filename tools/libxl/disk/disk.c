@@ -314,14 +314,15 @@ bool libxlss__disk_in_qemu(const struct libxlss__disk *disk)
     return disk->attached && disk->dev.backend != LIBXL_DISK_BACKEND_PHY;
 }
 
-int libxlss__disks_find(struct libxlss__qmp *qmp)
+int libxlss__disks_find(struct libxlss__qmp *qmp, bool below)
 {
     struct libxlss__op *op = qmp->op;
     struct libxlss__graph *graph = libxlss__zalloc(op, sizeof(*graph));
     int i, rc;
 
     qmp->graph = graph;
-    rc = libxlss__graph_read(qmp, graph);
+    rc = below ? libxlss__graph_read(qmp, graph)
+               : libxlss__graph_read_roots(qmp, graph);
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 

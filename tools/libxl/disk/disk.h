@@ -144,8 +144,9 @@ void libxlss__disks_dispose(struct libxlss__op *op);
 bool libxlss__backend_is_here(const struct libxlss__disk *disk);
 /* The domain has it now, and not by blkback. */
 bool libxlss__disk_in_qemu(const struct libxlss__disk *disk);
-/* Reads the graph and finds each disk's writer. */
-int libxlss__disks_find(struct libxlss__qmp *qmp);
+/* Reads the graph and finds each disk's writer. below: with the nodes below
+ * those that the guest's devices have. */
+int libxlss__disks_find(struct libxlss__qmp *qmp, bool below);
 
 /* disk_set.c: all disks of the operation at once; name NULL stands for each
  * disk's own. */
@@ -247,8 +248,9 @@ struct libxlss__window {
     bool twins;                 /* some image has an idle twin */
 };
 /* With the guest suspended (or paused by us): stops QEMU and reads its
- * graph. Sets disk->writer. */
-int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w);
+ * graph, as libxlss__disks_find does. */
+int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w,
+                         bool below);
 /* changed: metadata of images was changed, so idle twins must re-read it.
  * QEMU of an HVM that is suspended is left stopped: its resume starts it. */
 int libxlss__window_close(struct libxlss__op *op, struct libxlss__window *w,

@@ -115,7 +115,7 @@ static int for_each(struct libxlss__op *op,
         rc = libxlss__qmp_open(op, &qmp);
         if (rc)
             return rc;
-        rc = libxlss__disks_find(&qmp);
+        rc = libxlss__disks_find(&qmp, true);
     }
     for (i = 0; !rc && i < op->num_disks; i++)
         if (op->disks[i].driver)
@@ -265,6 +265,18 @@ static int take_offline(struct libxlss__op *op, const char *name)
     return rc;
 }
 
+/* What a snapshot inside of an image does concerns that image's node alone;
+ * a checkpoint, and an overlay's bitmaps, those below it as well. */
+static bool looks_below(const struct libxlss__op *op)
+{
+    int i;
+
+    for (i = 0; i < op->num_disks; i++)
+        if (op->disks[i].driver == &libxlss__disk_external)
+            return true;
+    return op->checkpoint != NULL;
+}
+
 int libxlss__disks_take(struct libxlss__op *op, const char *name)
 {
     bool sent = false, window = needs_window(op) || any_held_by_qemu(op);
@@ -278,7 +290,7 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name)
         rc = take_instant(op, name);
     if (rc || !window)
         return rc;
-    rc = libxlss__window_open(op, &w);
+    rc = libxlss__window_open(op, &w, looks_below(op));
     if (rc)
         return rc;
     rc = check_free(op, name);
@@ -324,7 +336,7 @@ static int remove_in_window(struct libxlss__op *op, const char *name)
     if (!rc && !libxlss__is_suspended(&op->info))
         rc = libxlss__pause(op);
     if (!rc)
-        rc = libxlss__window_open(op, &w);
+        rc = libxlss__window_open(op, &w, true);
     if (!rc) {
         rc = remove_in_session(op, &w.qmp, name, &changed);
         rc2 = libxlss__window_close(op, &w, changed);
@@ -344,7 +356,7 @@ static int remove_online(struct libxlss__op *op, const char *name)
     rc = libxlss__qmp_open(op, &qmp);
     if (rc)
         return rc;
-    rc = libxlss__disks_find(&qmp);
+    rc = libxlss__disks_find(&qmp, true);
     for (i = 0; i < op->num_disks; i++)
         if (op->disks[i].driver && op->disks[i].writer.twin)
             twins = true;
@@ -413,7 +425,7 @@ static int verify_online(struct libxlss__op *op)
     rc = libxlss__qmp_open(op, &qmp);
     if (rc)
         return rc;
-    rc = libxlss__disks_find(&qmp);
+    rc = libxlss__disks_find(&qmp, true);
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 

@@ -52,7 +52,8 @@ static int stop_qemu(struct libxlss__op *op, struct libxlss__window *w)
     return rc;
 }
 
-int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w)
+int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w,
+                         bool below)
 {
     int i, rc;
 
@@ -63,7 +64,7 @@ int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w)
     w->open = true;
     rc = stop_qemu(op, w);
     if (!rc)
-        rc = libxlss__disks_find(&w->qmp);
+        rc = libxlss__disks_find(&w->qmp, below);
     for (i = 0; i < op->num_disks; i++)
         if (op->disks[i].driver && op->disks[i].writer.twin)
             w->twins = true;

@@ -178,11 +178,18 @@ void libxlss__tidy_nodes(struct libxlss__qmp *qmp, const char *vdev)
     }
 }
 
+/* query-block describes the node of each device as query-named-block-nodes
+ * does, but not those below it. */
+static yajl_val inserted_of(yajl_val block)
+{
+    return json_object(block, "inserted");
+}
+
 /* An empty drive has no "inserted": it has no root. */
 static void parse_root(struct libxlss__op *op, struct libxlss__graph *graph,
                        yajl_val v)
 {
-    yajl_val inserted = json_object(v, "inserted");
+    yajl_val inserted = inserted_of(v);
     struct libxlss__root *root = &graph->roots[graph->num_roots];
     struct libxlss__node *node;
 
@@ -295,6 +302,50 @@ static int refuse_jobs(struct libxlss__qmp *qmp)
         rc = XLSS(BUSY);
     }
     yajl_tree_free(jobs);
+    return rc;
+}
+
+int libxlss__graph_parse_roots(struct libxlss__op *op,
+                               struct libxlss__graph *graph, yajl_val blocks)
+{
+    size_t i;
+
+    memset(graph, 0, sizeof(*graph));
+    if (!YAJL_IS_ARRAY(blocks)) {
+        LOG_ERROR(op, "QEMU's list of block devices is no array");
+        return ERROR_PROTOCOL_ERROR_QMP;
+    }
+    graph->nodes = libxlss__zalloc(op, json_length(blocks) *
+                                   sizeof(*graph->nodes));
+    graph->roots = libxlss__zalloc(op, json_length(blocks) *
+                                   sizeof(*graph->roots));
+    for (i = 0; i < json_length(blocks); i++) {
+        yajl_val v = inserted_of(json_item(blocks, i));
+
+        if (!json_string(v, "node-name") ||
+            libxlss__graph_node(graph, json_string(v, "node-name")))
+            continue;
+        parse_node(op, v, &graph->nodes[graph->num_nodes++]);
+    }
+    for (i = 0; i < json_length(blocks); i++)
+        parse_root(op, graph, json_item(blocks, i));
+    return 0;
+}
+
+int libxlss__graph_read_roots(struct libxlss__qmp *qmp,
+                              struct libxlss__graph *graph)
+{
+    yajl_val blocks = NULL;
+    int rc = refuse_jobs(qmp);
+
+    if (!rc)
+        rc = libxlss__qmp_run(qmp, "query-block", NULL, XLSS_QMP_TIMEOUT_MS,
+                              &blocks);
+    if (!rc)
+        rc = libxlss__graph_parse_roots(qmp->op, graph, blocks);
+    if (!rc)
+        find_vdevs(qmp, graph);
+    yajl_tree_free(blocks);
     return rc;
 }
 

@@ -44,7 +44,15 @@ struct libxlss__graph {
 /* BUSY, with a sentence, while a block job runs: see graph.c. */
 int libxlss__graph_read(struct libxlss__qmp *qmp,
                         struct libxlss__graph *graph);
-/* For tests and fuzzing: from the two replies. */
+/*
+ * Devices and their nodes, and no node below: all that a snapshot inside of
+ * the images wants, from one command, for while the guest stands still.
+ */
+int libxlss__graph_read_roots(struct libxlss__qmp *qmp,
+                              struct libxlss__graph *graph);
+/* For tests and fuzzing: from the replies. */
+int libxlss__graph_parse_roots(struct libxlss__op *op,
+                               struct libxlss__graph *graph, yajl_val blocks);
 int libxlss__graph_parse(struct libxlss__op *op, struct libxlss__graph *graph,
                          yajl_val nodes, yajl_val blocks);
 struct libxlss__node *libxlss__graph_node(struct libxlss__graph *graph,

@@ -33,6 +33,8 @@ static int class_to_rc(const char *class)
     return ERROR_QMP_GENERIC_ERROR;
 }
 
+#define OWED_MS 1000            /* for an answer that nobody wants */
+
 /* Of an answer to the log, which a description of all nodes would fill. */
 #define LOG_MAX 500
 
@@ -112,46 +114,6 @@ static int read_greeting(struct libxlss__qmp *qmp, uint64_t deadline)
     return rc;
 }
 
-int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp)
-{
-    uint64_t deadline = libxlss__now_ms() + XLSS_QMP_TIMEOUT_MS;
-    char *path;
-    int rc;
-
-    memset(qmp, 0, sizeof(*qmp));
-    qmp->op = op;
-    qmp->next_id = first_id();
-    qmp->lock_fd = -1;
-    qmp->wire.fd = -1;
-
-    rc = libxlss__qmp_lock(op, deadline, &qmp->lock_fd);
-    if (rc)
-        return rc;
-    path = libxlss__printf(op, "%s/qmp-libxl-%u", libxlss__xen_run_dir,
-                           op->domid);
-    rc = libxlss__wire_connect(op, &qmp->wire, path, deadline);
-    if (rc)
-        goto out;
-    rc = read_greeting(qmp, deadline);
-    if (rc)
-        goto out;
-    rc = libxlss__qmp_run(qmp, "qmp_capabilities", NULL, XLSS_QMP_TIMEOUT_MS,
-                          NULL);
-out:
-    if (rc)
-        libxlss__qmp_close(qmp);
-    return rc;
-}
-
-void libxlss__qmp_close(struct libxlss__qmp *qmp)
-{
-    libxlss__wire_close(&qmp->wire);
-    libxlss__qmp_unlock(qmp->op, qmp->lock_fd);
-    qmp->lock_fd = -1;
-    free(qmp->error);
-    qmp->error = NULL;
-}
-
 static int send_command(struct libxlss__qmp *qmp, const char *command,
                         const char *arguments, uint64_t deadline)
 {
@@ -181,8 +143,10 @@ static int read_reply(struct libxlss__qmp *qmp, uint64_t deadline,
 
         if (rc)
             return rc;
-        if (json_u64(*v_r, "id", &id) && id == qmp->next_id)
+        if (json_u64(*v_r, "id", &id) && id == qmp->next_id) {
+            qmp->owed = false;
             return 0;
+        }
         if (json_object(*v_r, "error") && !json_member(*v_r, "id")) {
             LOG_ERROR(qmp->op, "QEMU could not read the command");
             yajl_tree_free(*v_r);
@@ -198,6 +162,54 @@ static int read_reply(struct libxlss__qmp *qmp, uint64_t deadline,
             return ERROR_TIMEDOUT;
         }
     }
+}
+
+int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp)
+{
+    uint64_t deadline = libxlss__now_ms() + XLSS_QMP_TIMEOUT_MS;
+    char *path;
+    int rc;
+
+    memset(qmp, 0, sizeof(*qmp));
+    qmp->op = op;
+    qmp->next_id = first_id();
+    qmp->lock_fd = -1;
+    qmp->wire.fd = -1;
+
+    rc = libxlss__qmp_lock(op, deadline, &qmp->lock_fd);
+    if (rc)
+        return rc;
+    path = libxlss__printf(op, "%s/qmp-libxl-%u", libxlss__xen_run_dir,
+                           op->domid);
+    rc = libxlss__wire_connect(op, &qmp->wire, path, deadline);
+    if (rc)
+        goto out;
+    rc = read_greeting(qmp, deadline);
+    if (rc)
+        goto out;
+    /* Its answer isn't waited for, since guests stand still meanwhile: who
+     * asks something next passes over it, and fails if it has failed. */
+    rc = send_command(qmp, "qmp_capabilities", NULL, deadline);
+    qmp->owed = !rc;
+out:
+    if (rc)
+        libxlss__qmp_close(qmp);
+    return rc;
+}
+
+void libxlss__qmp_close(struct libxlss__qmp *qmp)
+{
+    yajl_val v;
+
+    /* Else the next client, which may be libxl, would get it. */
+    if (qmp->owed && !read_reply(qmp, libxlss__now_ms() + OWED_MS, &v))
+        yajl_tree_free(v);
+    qmp->owed = false;
+    libxlss__wire_close(&qmp->wire);
+    libxlss__qmp_unlock(qmp->op, qmp->lock_fd);
+    qmp->lock_fd = -1;
+    free(qmp->error);
+    qmp->error = NULL;
 }
 
 /* Moves "return" out of the reply, so that the rest can be freed. */

@@ -51,6 +51,7 @@ struct libxlss__qmp {
     uint64_t next_id;
     int version;                /* QEMU's: major * 100 + minor */
     char *error;                /* QEMU's sentence of the last failure */
+    bool owed;                      /* an answer to no command of the caller's */
     struct libxlss__graph *graph;   /* as libxlss__disks_find has seen it */
 };
 int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp);
