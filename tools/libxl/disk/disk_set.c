@@ -1,76 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* All disks of the operation at once: take, remove, verify, revert. */
+/* All disks of the operation: plan, prepare, remove, verify, revert. */
 #include <string.h>
 
-#include "disk.h"
+#include "disk_set.h"
 #include "files.h"
-#include "../checkpoint/checkpoint.h"
 
-static bool online(struct libxlss__op *op, const struct libxlss__disk *disk)
+bool libxlss__online(struct libxlss__op *op, const struct libxlss__disk *disk)
 {
     return libxlss__disk_in_qemu(disk) && op->domid != XLSS_OFF &&
            libxlss__qemu_alive(op);
 }
 
-static bool any_online(struct libxlss__op *op)
+bool libxlss__any_online(struct libxlss__op *op)
 {
     int i;
 
     for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver && online(op, &op->disks[i]))
+        if (op->disks[i].driver && libxlss__online(op, &op->disks[i]))
             return true;
     return false;
 }
 
-/*
- * An HVM guest without PV drivers writes even blkback's disks through QEMU,
- * which must be drained then as for its own.
- */
-static bool needs_window(struct libxlss__op *op)
-{
-    return any_online(op) || (op->domid != XLSS_OFF && libxlss__is_hvm(op) &&
-                              libxlss__qemu_alive(op));
-}
-
-/* name NULL stands for each disk's own. */
-static const char *named(const struct libxlss__disk *disk, const char *name)
+const char *libxlss__named(const struct libxlss__disk *disk, const char *name)
 {
     return name ? name : disk->name;
 }
 
-/* The safety point, of a disk that has its own way for it. */
-static bool is_own_safety(const struct libxlss__disk *disk, const char *name)
+bool libxlss__own_safety(const struct libxlss__disk *disk, const char *name)
 {
-    return !strncmp(named(disk, name), LIBXL_SNAPSHOT_SAFETY_PREFIX,
+    return !strncmp(libxlss__named(disk, name),
+                    LIBXL_SNAPSHOT_SAFETY_PREFIX,
                     strlen(LIBXL_SNAPSHOT_SAFETY_PREFIX)) &&
            disk->driver->own_safety && disk->driver->own_safety(disk);
 }
 
-/* A driver that keeps its snapshots outside of QEMU's image looks itself. */
-static bool node_has(const struct libxlss__disk *disk, const char *name)
+bool libxlss__node_has(const struct libxlss__disk *disk, const char *name)
 {
     return !disk->driver->made_outside &&
-           disk->driver->has(disk->writer.node, named(disk, name));
+           disk->driver->has(disk->writer.node, libxlss__named(disk, name));
 }
 
-static int check_free_one(struct libxlss__op *op,
-                          const struct libxlss__disk *disk, const char *name)
+int libxlss__disk_check_free(struct libxlss__op *op,
+                             const struct libxlss__disk *disk,
+                             const char *name)
 {
-    if (!node_has(disk, name))
+    if (!libxlss__node_has(disk, name))
         return 0;
     LOG_ERROR(op, "disk %s: %s already holds a snapshot \"%s\"", disk->vdev,
-              disk->path, named(disk, name));
+              disk->path, libxlss__named(disk, name));
     return XLSS(EXISTS);
-}
-
-static int check_free(struct libxlss__op *op, const char *name)
-{
-    int i, rc = 0;
-
-    for (i = 0; !rc && i < op->num_disks; i++)
-        if (op->disks[i].driver && op->disks[i].writer.node)
-            rc = check_free_one(op, &op->disks[i], name);
-    return rc;
 }
 
 /*
@@ -85,7 +63,7 @@ int libxlss__disks_need_qemu(struct libxlss__op *op)
     for (i = 0; i < op->num_disks; i++)
         if (op->disks[i].driver &&
             op->disks[i].dev.backend != LIBXL_DISK_BACKEND_PHY &&
-            !online(op, &op->disks[i])) {
+            !libxlss__online(op, &op->disks[i])) {
             LOG_ERROR(op, "disk %s (%s): the domain's QEMU is dead or can't "
                       "be found", op->disks[i].vdev, op->disks[i].path);
             return XLSS(NO_QEMU);
@@ -96,7 +74,7 @@ int libxlss__disks_need_qemu(struct libxlss__op *op)
 
 void libxlss__disks_expect_qemu(struct libxlss__op *op)
 {
-    op->had_qemu = any_online(op);
+    op->had_qemu = libxlss__any_online(op);
 }
 
 /* Runs a driver's function on each disk, in a QMP session if any is there. */
@@ -104,7 +82,7 @@ static int for_each(struct libxlss__op *op,
                     int (*fn)(struct libxlss__op *op, struct libxlss__qmp *qmp,
                               struct libxlss__disk *disk))
 {
-    bool in_qemu = any_online(op);
+    bool in_qemu = libxlss__any_online(op);
     struct libxlss__qmp qmp;
     int i, rc = 0;
 
@@ -131,7 +109,7 @@ static int plan_one(struct libxlss__op *op, struct libxlss__qmp *qmp,
 {
     if (disk->driver->plan)
         return disk->driver->plan(op, qmp, disk, disk->name);
-    return disk->writer.node ? check_free_one(op, disk, NULL) : 0;
+    return disk->writer.node ? libxlss__disk_check_free(op, disk, NULL) : 0;
 }
 
 int libxlss__disks_plan(struct libxlss__op *op)
@@ -192,120 +170,6 @@ int libxlss__disks_settle(struct libxlss__op *op)
     return first;
 }
 
-static int take_instant(struct libxlss__op *op, const char *name)
-{
-    int i, rc = 0;
-
-    for (i = 0; !rc && i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (!disk->driver || !disk->driver->instant ||
-            is_own_safety(disk, name))
-            continue;
-        disk->taken = true;
-        rc = disk->driver->instant(op, disk, named(disk, name));
-    }
-    return rc;
-}
-
-/* begins: what checkpoints the disks have, if one begins; else NULL. */
-static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
-                           const char *name,
-                           const struct libxlss__checkpoints *begins)
-{
-    struct libxlss__transaction t;
-    int i;
-
-    libxlss__transaction_begin(&t);
-    for (i = 0; i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (!disk->driver || !disk->writer.node || is_own_safety(disk, name))
-            continue;
-        if (disk->driver->action)
-            disk->driver->action(disk, &t, named(disk, name));
-        if (begins)
-            libxlss__checkpoint_join(op, &t, &begins[i], disk);
-        /* Before it is sent: QEMU may do it and die before it says so. */
-        disk->taken = disk->taken || disk->driver->action || begins;
-    }
-    return libxlss__transaction_run(qmp, &t);
-}
-
-/* ... or had, and must not be taken without it. */
-static bool held_by_qemu(struct libxlss__op *op,
-                         const struct libxlss__disk *disk)
-{
-    return online(op, disk) || (op->had_qemu && libxlss__disk_in_qemu(disk));
-}
-
-static bool any_held_by_qemu(struct libxlss__op *op)
-{
-    int i;
-
-    for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver && held_by_qemu(op, &op->disks[i]))
-            return true;
-    return false;
-}
-
-static int take_offline(struct libxlss__op *op, const char *name)
-{
-    int i, rc = 0;
-
-    for (i = 0; !rc && i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (!disk->driver || !disk->driver->take_offline ||
-            held_by_qemu(op, disk) || is_own_safety(disk, name))
-            continue;
-        disk->taken = true;
-        rc = disk->driver->take_offline(op, disk, named(disk, name));
-    }
-    return rc;
-}
-
-/* What a snapshot inside of an image does concerns that image's node alone;
- * a checkpoint, and an overlay's bitmaps, those below it as well. */
-static bool looks_below(const struct libxlss__op *op)
-{
-    int i;
-
-    for (i = 0; i < op->num_disks; i++)
-        if (op->disks[i].driver == &libxlss__disk_external)
-            return true;
-    return op->checkpoint != NULL;
-}
-
-int libxlss__disks_take(struct libxlss__op *op, const char *name)
-{
-    bool sent = false, window = needs_window(op) || any_held_by_qemu(op);
-    struct libxlss__checkpoints *begins = NULL;
-    struct libxlss__window w;
-    int rc, rc2;
-
-    /* Disks that no QEMU has open first: their undo is trivial. */
-    rc = take_offline(op, name);
-    if (!rc && !window)
-        rc = take_instant(op, name);
-    if (rc || !window)
-        return rc;
-    rc = libxlss__window_open(op, &w, looks_below(op));
-    if (rc)
-        return rc;
-    rc = check_free(op, name);
-    if (!rc && op->checkpoint)
-        rc = libxlss__checkpoint_look(&w.qmp, &begins);
-    if (!rc)
-        rc = take_instant(op, name);
-    if (!rc) {
-        sent = true;
-        rc = run_transaction(op, &w.qmp, name, begins);
-    }
-    rc2 = libxlss__window_close(op, &w, sent);
-    return rc ? rc : rc2;
-}
-
 static int remove_in_session(struct libxlss__op *op, struct libxlss__qmp *qmp,
                              const char *name, bool *changed)
 {
@@ -315,10 +179,10 @@ static int remove_in_session(struct libxlss__op *op, struct libxlss__qmp *qmp,
         struct libxlss__disk *disk = &op->disks[i];
 
         if (!disk->driver || disk->driver->made_outside ||
-            !disk->writer.node || !node_has(disk, name))
+            !disk->writer.node || !libxlss__node_has(disk, name))
             continue;
         *changed = true;
-        rc = disk->driver->remove(qmp, disk, named(disk, name));
+        rc = disk->driver->remove(qmp, disk, libxlss__named(disk, name));
         if (rc && !first)
             first = rc;
     }
@@ -376,9 +240,10 @@ static int remove_offline(struct libxlss__op *op, const char *name)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (!disk->driver || disk->driver->made_outside ||
-            is_own_safety(disk, name) || online(op, disk))
+            libxlss__own_safety(disk, name) || libxlss__online(op, disk))
             continue;
-        rc = disk->driver->remove_offline(op, disk, named(disk, name));
+        rc = disk->driver->remove_offline(op, disk,
+                                          libxlss__named(disk, name));
         if (rc && !first)
             first = rc;
     }
@@ -393,11 +258,11 @@ static int drop_outside(struct libxlss__op *op, const char *name)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (!disk->driver || (op->undoing && !disk->taken) ||
-            (!disk->driver->made_outside && !is_own_safety(disk, name)))
+            (!disk->driver->made_outside && !libxlss__own_safety(disk, name)))
             continue;
-        rc = is_own_safety(disk, name)
-             ? disk->driver->safety_drop(op, disk, named(disk, name))
-             : disk->driver->drop(op, disk, named(disk, name));
+        rc = libxlss__own_safety(disk, name)
+             ? disk->driver->safety_drop(op, disk, libxlss__named(disk, name))
+             : disk->driver->drop(op, disk, libxlss__named(disk, name));
         if (rc && !first)
             first = rc;
     }
@@ -408,7 +273,7 @@ int libxlss__disks_remove(struct libxlss__op *op, const char *name)
 {
     int rc = 0, rc2;
 
-    if (any_online(op))
+    if (libxlss__any_online(op))
         rc = remove_online(op, name);
     rc2 = remove_offline(op, name);
     if (!rc)
@@ -430,7 +295,8 @@ static int verify_online(struct libxlss__op *op)
         struct libxlss__disk *disk = &op->disks[i];
 
         if (disk->writer.node && !disk->driver->made_outside &&
-            !is_own_safety(disk, NULL) && !node_has(disk, NULL)) {
+            !libxlss__own_safety(disk, NULL) &&
+            !libxlss__node_has(disk, NULL)) {
             LOG_ERROR(op, "disk %s: %s has no snapshot \"%s\" inside any "
                       "more", disk->vdev, disk->path, disk->name);
             rc = XLSS(DAMAGED);
@@ -444,13 +310,13 @@ int libxlss__disks_verify(struct libxlss__op *op)
 {
     int i, rc = 0;
 
-    if (any_online(op))
+    if (libxlss__any_online(op))
         rc = verify_online(op);
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->driver && !is_own_safety(disk, NULL) &&
-            (disk->driver->made_outside || !online(op, disk)))
+        if (disk->driver && !libxlss__own_safety(disk, NULL) &&
+            (disk->driver->made_outside || !libxlss__online(op, disk)))
             rc = disk->driver->verify_offline(op, disk, disk->name);
     }
     return rc;
@@ -465,9 +331,9 @@ int libxlss__disks_revert(struct libxlss__op *op, const char *name)
 
         if (!disk->driver)
             continue;
-        rc = is_own_safety(disk, name)
-             ? disk->driver->safety_back(op, disk, named(disk, name))
-             : disk->driver->revert(op, disk, named(disk, name));
+        rc = libxlss__own_safety(disk, name)
+             ? disk->driver->safety_back(op, disk, libxlss__named(disk, name))
+             : disk->driver->revert(op, disk, libxlss__named(disk, name));
     }
     return rc;
 }
@@ -494,7 +360,7 @@ int libxlss__disks_safety_off(struct libxlss__op *op, const char *name)
     for (i = 0; !rc && i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (disk->driver && is_own_safety(disk, name))
+        if (disk->driver && libxlss__own_safety(disk, name))
             rc = disk->driver->safety_take(op, disk, name);
     }
     return rc;
