@@ -192,6 +192,15 @@ static void test_reads_across_edges(void **state)
     finish();
 }
 
+/* In its map, that is: no part that has data or not, as you like. */
+static void expect_no_holes(int disk, int data_mib)
+{
+    assert_int_equal(run("nbdinfo --map '%s' | awk '{ if ($3 == 0) d += $2; "
+                         "if ($3 == 1) h += $2 } END { exit !(d >= %d * "
+                         "1048576 && h == 0) }'", args.disks[disk].uri,
+                         data_mib), 0);
+}
+
 static void external_snapshot(const char *name)
 {
     libxl_domain_snapshot_args a;
@@ -224,9 +233,7 @@ static void test_images_below(void **state)
     fresh();
     assert_int_equal(export(), 0);
     expect_truth(0);
-    assert_int_equal(run("nbdinfo --map '%s' | awk '{ if ($3 == 0) s += $2; "
-                         "if ($3 == 1) h += $2 } END { exit !(s >= 9 * "
-                         "1048576 && h == 0) }'", args.disks[0].uri), 0);
+    expect_no_holes(0, 9);
     /* The reader that passes over what it takes for the base's. */
     assert_int_equal(run("qemu-img create -q -f qcow2 '%s' 64M && qemu-img "
                          "convert -n -f raw -O qcow2 '%s' '%s'",
@@ -317,6 +324,26 @@ static void test_changes(void **state)
     expect_truth(1);
     assert_int_equal(run("nbdinfo --list 'nbd+unix:///?socket=%s' "
                          "| grep -q base:allocation", args.socket), 0);
+    finish();
+}
+
+/* The same with an image below that has a part of them. */
+static void test_changes_below(void **state)
+{
+    (void)state;
+    make(1);
+    assert_int_equal(snapshot(NULL, "c1"), 0);
+    assert_int_equal(drop(), 0);
+    bed_write(0, 3, 33);
+    external_snapshot("e1");
+    bed_write(0, 10, 34);
+    assert_int_equal(snapshot("c1", NULL), 0);
+    bed_write(0, 20, 37);
+    fresh();
+    assert_int_equal(export(), 0);
+    expect_dirty(0, "3145728 1048576,10485760 1048576,");
+    expect_truth(0);
+    expect_no_holes(0, 9);
     finish();
 }
 
@@ -869,6 +896,7 @@ int main(void)
         cmocka_unit_test(test_odd_size),
         cmocka_unit_test(test_the_guest_discards),
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_changes_below),
         cmocka_unit_test(test_deaths),
         cmocka_unit_test(test_many_clients),
         cmocka_unit_test(test_several),

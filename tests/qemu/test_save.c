@@ -148,6 +148,42 @@ static bool has_checkpoint(const char *name)
     return found;
 }
 
+static void external_snapshot(const char *name)
+{
+    libxl_domain_snapshot_args a;
+
+    libxl_domain_snapshot_args_init(&a);
+    a.name = strdup(name);
+    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
+    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
+                                                  &how, NULL), 0);
+    libxl_domain_snapshot_args_dispose(&a);
+    follow();
+}
+
+/* All that the disk's images have, and no more. */
+static void test_images_below(void **state)
+{
+    (void)state;
+    make(1);
+    external_snapshot("e1");
+    bed_write(0, 30, 31);
+    assert_int_equal(save("-c", "c0", NULL), 0);
+    expect_set("c0");
+    assert_int_equal(run("test $(du -k '%s' | cut -f1) -lt 12000",
+                         in_bed("b/c0/xvda.qcow2")), 0);
+    bed_write(0, 2, 0);
+    external_snapshot("e2");
+    bed_write(0, 40, 41);
+    assert_int_equal(save("-c", "c1", NULL), 0);
+    assert_true(set_has("c1", "\"incremental\""));
+    expect_set("c1");
+    assert_int_equal(run("test $(du -k '%s' | cut -f1) -lt 3000",
+                         in_bed("b/c1/xvda.qcow2")), 0);
+    expect_clean();
+    unmake();
+}
+
 /* Of the folder's, only what a set may be based on; others' stay. */
 static void test_checkpoints_go(void **state)
 {
@@ -613,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_zeroes),
         cmocka_unit_test(test_checkpoints_go),
+        cmocka_unit_test(test_images_below),
         cmocka_unit_test(test_falls_back),
         cmocka_unit_test(test_target_full),
         cmocka_unit_test(test_servers_die),
