@@ -52,6 +52,8 @@ void backup_incremental(void);
 void backup_fails(void);
 /* One call on its way fails. */
 void backup_meets_a_fault(void);
+/* seq_pulls.c: one that is read by NBD, in full or since another. */
+void pull_reads(void);
 /* Is each, with those that it is based on, what it was? */
 void backups_verify(void);
 /* QEMU has died, or the disks went back: no checkpoint is of use. */

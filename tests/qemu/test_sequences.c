@@ -192,7 +192,7 @@ static void step(int i)
 {
     char name[16];
 
-    switch (rand() % 20) {
+    switch (rand() % 21) {
     case 0: case 1:
         snprintf(name, sizeof(name), "w%d", i);
         say("checkpoint %s", name);
@@ -212,6 +212,7 @@ static void step(int i)
     case 15: backup_meets_a_fault(); break;
     case 16: checkpoint_meets_a_fault(i); break;
     case 17: snap_revert(); break;
+    case 18: pull_reads(); break;
     default: model_write_some(6);
     }
 }
