@@ -99,6 +99,19 @@ void follow(void)
     }
 }
 
+void external_snapshot(const char *name)
+{
+    libxl_domain_snapshot_args a;
+
+    libxl_domain_snapshot_args_init(&a);
+    a.name = strdup(name);
+    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
+    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
+                                                  &how, NULL), 0);
+    libxl_domain_snapshot_args_dispose(&a);
+    follow();
+}
+
 bool is_truth(int disk, const char *format, const char *image)
 {
     return !run("qemu-img compare -q -f %s -F raw '%s' '%s' >/dev/null 2>&1",

@@ -32,6 +32,8 @@ int scene_abandon(void **state);
 /* After external snapshots: bed.path becomes what the guest writes to, which
  * with QEMU 7.2 has another name. */
 void follow(void);
+/* Of every disk, without memory. */
+void external_snapshot(const char *name);
 
 /* Starts and ends the guest's writing, at any MiB, from a seed. */
 void writer_start(unsigned int seed);

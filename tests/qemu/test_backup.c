@@ -168,26 +168,13 @@ static void test_small_writes(void **state)
     }
 }
 
-static void external_snapshot(void)
-{
-    libxl_domain_snapshot_args a;
-
-    libxl_domain_snapshot_args_init(&a);
-    a.name = strdup("e1");
-    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
-    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
-                                                  &how, NULL), 0);
-    libxl_domain_snapshot_args_dispose(&a);
-    follow();
-}
-
 /* What no image of the chain has doesn't fill the target with zeroes. */
 static void images_below(libxl_disk_format format, const char *f)
 {
     struct stat st;
 
     make(1);
-    external_snapshot();
+    external_snapshot("e1");
     bed_write(0, 30, 99);
     targets("full", format);
     assert_int_equal(start(), 0);

@@ -148,19 +148,6 @@ static bool has_checkpoint(const char *name)
     return found;
 }
 
-static void external_snapshot(const char *name)
-{
-    libxl_domain_snapshot_args a;
-
-    libxl_domain_snapshot_args_init(&a);
-    a.name = strdup(name);
-    a.kind = LIBXL_DISK_SNAPSHOT_KIND_EXTERNAL;
-    assert_int_equal(libxl_domain_snapshot_create(ctx, fake.domid, &a, -1,
-                                                  &how, NULL), 0);
-    libxl_domain_snapshot_args_dispose(&a);
-    follow();
-}
-
 /* All that the disk's images have, and no more. */
 static void test_images_below(void **state)
 {

@@ -114,7 +114,7 @@
 /*
  * LIBXL_HAVE_DOMAIN_BLOCK_EXPORT
  *
- * libxl_domain_block_export_start, _stop and _list exist.
+ * libxl_domain_block_export_start, _add, _remove, _stop and _list exist.
  */
 #ifndef LIBXL_HAVE_DOMAIN_BLOCK_EXPORT
 #define LIBXL_HAVE_DOMAIN_BLOCK_EXPORT 1
@@ -606,6 +606,31 @@ int libxl_domain_block_export_start(libxl_ctx *ctx, uint32_t domid,
                                     const libxl_snapshot_how *how,
                                     const libxl_asyncop_how *ao_how)
                                     LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Adds disks of its block snapshot to a running export: args->id, and
+ * args->disks as for _start, at least one. Clients that read other disks
+ * don't notice. args comes back as the whole export. On failure the export is
+ * what it was.
+ *
+ * ERROR_NOTFOUND (export, vdev), EXISTS (the disk, or a name, is there),
+ * ERROR_INVAL, NO_QEMU, BUSY, ERROR_FAIL (the server has died, or its reason
+ * is in the log).
+ */
+int libxl_domain_block_export_add(libxl_ctx *ctx, uint32_t domid,
+                                  libxl_block_export *args,
+                                  const libxl_snapshot_how *how,
+                                  const libxl_asyncop_how *ao_how)
+                                  LIBXL_EXTERNAL_CALLERS_ONLY;
+
+/*
+ * Takes a disk out of a running export; its clients lose their connection,
+ * those of other disks don't. The last one goes by _stop only (ERROR_INVAL).
+ * Errors as for _add. May be repeated where it was interrupted.
+ */
+int libxl_domain_block_export_remove(libxl_ctx *ctx, uint32_t domid,
+                                     const char *id, const char *vdev,
+                                     const libxl_snapshot_how *how);
 
 /*
  * Ends an export, also one whose server or QEMU has died, or whose start was

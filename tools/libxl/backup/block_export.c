@@ -100,7 +100,7 @@ find(const struct libxlss__view *v, const char *vdev)
 
 /* Those named, or all. */
 static int choose_disks(struct libxlss__op *op, libxl_block_export *e,
-                        const struct libxlss__view *v, uint64_t *sizes)
+                        const struct libxlss__view *v)
 {
     int i, j;
 
@@ -122,7 +122,6 @@ static int choose_disks(struct libxlss__op *op, libxl_block_export *e,
                       d->vdev ? d->vdev : "without a name");
             return ERROR_NOTFOUND;
         }
-        sizes[i] = find(v, d->vdev)->size;
         if (!d->name)
             d->name = libxlss__own(d->vdev);
         for (j = 0; j < i; j++)
@@ -136,8 +135,8 @@ static int choose_disks(struct libxlss__op *op, libxl_block_export *e,
     return 0;
 }
 
-static int look(struct libxlss__op *op, libxl_block_export *e,
-                uint64_t **sizes_r)
+int libxlss__export_look(struct libxlss__op *op, libxl_block_export *e,
+                         const struct libxlss__view **v_r)
 {
     struct libxlss__graph graph;
     struct libxlss__view *list, *v;
@@ -156,15 +155,14 @@ static int look(struct libxlss__op *op, libxl_block_export *e,
                   e->snapshot ? e->snapshot : "(none named)");
         return ERROR_NOTFOUND;
     }
-    *sizes_r = libxlss__zalloc(op, (v->num_disks + e->num_disks + 1) *
-                               sizeof(**sizes_r));
+    *v_r = v;
     libxlss__replace(&e->bitmap, v->since ? XLSS_CHANGES : NULL);
-    return choose_disks(op, e, v, *sizes_r);
+    return choose_disks(op, e, v);
 }
 
 /* --- start --- */
 
-static void fill_uris(struct libxlss__op *op, libxl_block_export *e)
+void libxlss__export_uris(struct libxlss__op *op, libxl_block_export *e)
 {
     int i;
 
@@ -197,29 +195,79 @@ static int end(struct libxlss__op *op, const libxl_block_export *e)
     return rc;
 }
 
-static int serve(struct libxlss__op *op, libxl_block_export *e,
-                 const uint64_t *sizes)
+static bool is_in(const libxl_block_export *e, const char *vdev)
 {
-    int *fds = libxlss__zalloc(op, e->num_disks * sizeof(*fds));
-    int i, rc = 0;
+    int i;
 
     for (i = 0; i < e->num_disks; i++)
+        if (!strcmp(e->disks[i].vdev, vdev))
+            return true;
+    return false;
+}
+
+/* Its disks, and after them the others of the view. */
+static void all_disks(struct libxlss__op *op, const libxl_block_export *e,
+                      const struct libxlss__view *v, libxl_block_export *all)
+{
+    int i;
+
+    libxl_block_export_init(all);
+    libxl_block_export_copy(op->ctx, all, e);
+    all->disks = realloc(all->disks, (e->num_disks + v->num_disks + 1) *
+                         sizeof(*all->disks));
+    if (!all->disks)
+        abort();
+    for (i = 0; i < v->num_disks; i++) {
+        libxl_block_export_disk *d = &all->disks[all->num_disks];
+
+        if (is_in(e, v->disks[i].vdev))
+            continue;
+        libxl_block_export_disk_init(d);
+        d->vdev = libxlss__own(v->disks[i].vdev);
+        d->name = libxlss__own(v->disks[i].vdev);
+        all->num_disks++;
+    }
+}
+
+static int serve_all(struct libxlss__op *op, libxl_block_export *e,
+                     const libxl_block_export *all,
+                     const struct libxlss__view *v)
+{
+    uint64_t *sizes = libxlss__zalloc(op, all->num_disks * sizeof(*sizes));
+    int *fds = libxlss__zalloc(op, all->num_disks * sizeof(*fds));
+    int i, rc = 0;
+
+    for (i = 0; i < all->num_disks; i++) {
         fds[i] = -1;
+        sizes[i] = find(v, all->disks[i].vdev)->size;
+    }
     if (e->bitmap)
-        rc = libxlss__private_sidecars(op, e, sizes);
+        rc = libxlss__private_sidecars(op, all, sizes);
     if (!rc)
-        rc = libxlss__private_start(op, e, fds);
+        rc = libxlss__private_start(op, all, fds);
     if (!rc)
-        rc = libxlss__proxy_start(op, e, fds);
-    for (i = 0; i < e->num_disks; i++)
+        rc = libxlss__proxy_start(op, e, all, fds);
+    for (i = 0; i < all->num_disks; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     return rc;
 }
 
+static int serve(struct libxlss__op *op, libxl_block_export *e,
+                 const struct libxlss__view *v)
+{
+    libxl_block_export all;
+    int rc;
+
+    all_disks(op, e, v, &all);
+    rc = serve_all(op, e, &all, v);
+    libxl_block_export_dispose(&all);
+    return rc;
+}
+
 static int start(struct libxlss__op *op, libxl_block_export *e)
 {
-    uint64_t *sizes;
+    const struct libxlss__view *v;
     int rc = check_address(op, e);
 
     if (!rc)
@@ -231,18 +279,18 @@ static int start(struct libxlss__op *op, libxl_block_export *e)
     if (!rc)
         rc = libxlss__oplock(op, op->how ? op->how->wait_seconds : 0);
     if (!rc)
-        rc = look(op, e, &sizes);
+        rc = libxlss__export_look(op, e, &v);
     if (!rc)
         rc = choose_id(op, e);
     if (rc)
         return rc;
-    fill_uris(op, e);
+    libxlss__export_uris(op, e);
     /* First: who finds it can take away whatever comes after. */
     rc = libxlss__export_write(op, op->uuid, e);
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_PREPARE);
     if (!rc)
-        rc = serve(op, e, sizes);
+        rc = serve(op, e, v);
     if (!rc)
         return 0;
     op->committed = true;

@@ -125,8 +125,8 @@ static int hold(struct libxlss__qmp *qmp, const libxl_block_export *e,
     return libxlss__qmp_getfd(qmp, name_of(qmp->op, e->id, vdev), *fd_r);
 }
 
-int libxlss__private_start(struct libxlss__op *op, libxl_block_export *e,
-                           int *fds)
+int libxlss__private_start(struct libxlss__op *op,
+                           const libxl_block_export *e, int *fds)
 {
     struct libxlss__qmp qmp;
     int i, rc = libxlss__qmp_open(op, &qmp);
@@ -153,27 +153,57 @@ static bool is_ours(const char *name, const char *which)
            (!which || !strcmp(id, which));
 }
 
+/* There is none where the start did not come so far. */
+static void close_held(struct libxlss__qmp *qmp, const char *name)
+{
+    yajl_gen g = begin();
+
+    json_put_string(g, "fdname", name);
+    run(qmp, true, "closefd", g);
+}
+
+/* What goes. */
+struct going {
+    char **names;               /* descriptors that are held for it */
+    int num;
+    int left, all;              /* exports of ours, and of anybody, now */
+};
+
+static bool is_going(const struct going *g, const char *name)
+{
+    int i;
+
+    for (i = 0; i < g->num; i++)
+        if (!strcmp(g->names[i], name))
+            return true;
+    return false;
+}
+
 /* hard: the clients are cut off, from this side. */
 static int del_exports(struct libxlss__qmp *qmp, const char *which, bool del,
-                       int *left_r, int *all_r)
+                       struct going *g_r)
 {
     yajl_val exports;
     size_t i;
     int rc;
 
-    *left_r = *all_r = 0;
+    g_r->left = g_r->all = 0;
     rc = libxlss__qmp_run(qmp, "query-block-exports", NULL,
                           XLSS_QMP_TIMEOUT_MS, &exports);
+    if (!rc && del)
+        g_r->names = libxlss__zalloc(qmp->op, (json_length(exports) + 1) *
+                                     sizeof(*g_r->names));
     for (i = 0; !rc && i < json_length(exports); i++) {
         const char *id = json_string(json_item(exports, i), "id");
         yajl_gen g;
 
-        *all_r += 1;
+        g_r->all++;
         if (!is_ours(id, which))
             continue;
-        ++*left_r;
+        g_r->left++;
         if (!del)
             continue;
+        g_r->names[g_r->num++] = libxlss__strdup(qmp->op, id);
         g = begin();
         json_put_string(g, "id", id);
         json_put_string(g, "mode", "hard");
@@ -184,14 +214,15 @@ static int del_exports(struct libxlss__qmp *qmp, const char *which, bool del,
     return rc;
 }
 
-static int wait_gone(struct libxlss__qmp *qmp, const char *which, int *all)
+static int wait_gone(struct libxlss__qmp *qmp, const char *which,
+                     struct going *g)
 {
     uint64_t end = libxlss__now_ms() + GONE_MS;
-    int left, rc = del_exports(qmp, which, true, &left, all);
+    int rc = del_exports(qmp, which, true, g);
 
-    while (!rc && left) {
-        rc = del_exports(qmp, which, false, &left, all);
-        if (rc || !left)
+    while (!rc && g->left) {
+        rc = del_exports(qmp, which, false, g);
+        if (rc || !g->left)
             break;
         if (libxlss__now_ms() >= end) {
             LOG_ERROR(qmp->op, "QEMU does not end the export %s", which);
@@ -206,19 +237,22 @@ int libxlss__private_stop(struct libxlss__op *op,
                           const libxl_block_export *e)
 {
     struct libxlss__qmp qmp;
-    int i, all = 0, rc = libxlss__qmp_open(op, &qmp);
+    struct going g = { 0 };
+    int i, rc = libxlss__qmp_open(op, &qmp);
 
     if (rc)
         return rc;
-    rc = wait_gone(&qmp, e->id, &all);
+    rc = wait_gone(&qmp, e->id, &g);
+    for (i = 0; !rc && i < g.num; i++)
+        close_held(&qmp, g.names[i]);
+    /* Also of those that had gone before. */
     for (i = 0; !rc && i < e->num_disks; i++) {
-        yajl_gen g = begin();
+        char *name = name_of(op, e->id, e->disks[i].vdev);
 
-        json_put_string(g, "fdname", name_of(op, e->id, e->disks[i].vdev));
-        /* There is none where the start did not come so far. */
-        run(&qmp, true, "closefd", g);
+        if (!is_going(&g, name))
+            close_held(&qmp, name);
     }
-    if (!rc && !all && !access(private_path(op), F_OK)) {
+    if (!rc && !g.all && !access(private_path(op), F_OK)) {
         libxlss__qmp_try(&qmp, "nbd-server-stop", NULL, XLSS_QMP_TIMEOUT_MS,
                          NULL);
         unlink(private_path(op));

@@ -51,7 +51,8 @@ static yajl_gen node(const char *driver, const char *name)
 
 /* QEMU's export over the held connection. */
 static char *client(struct libxlss__op *op, const char *name,
-                    const libxl_block_export *e, const char *vdev, int fd)
+                    const libxl_block_export *e, const char *vdev,
+                    const char *fd)
 {
     yajl_gen g = node("nbd", name);
 
@@ -60,7 +61,7 @@ static char *client(struct libxlss__op *op, const char *name,
     json_put_key(g, "server");
     yajl_gen_map_open(g);
     json_put_string(g, "type", "fd");
-    json_put_string(g, "str", libxlss__printf(op, "%d", fd));
+    json_put_string(g, "str", fd);
     yajl_gen_map_close(g);
     return text_of(op, g);
 }
@@ -161,37 +162,146 @@ static void add(char **argv, int *n, const char *option, char *value)
     argv[(*n)++] = value;
 }
 
-static char **argv_of(struct libxlss__op *op, const libxl_block_export *e,
-                      const int *fds)
+/* What serves a disk: nodes from below to the top, the last one exported. */
+struct served {
+    char *options[3];
+    int num;
+    char *export;
+};
+
+static char *name_for(struct libxlss__op *op, const char *what,
+                      const char *vdev)
 {
-    char **argv = libxlss__zalloc(op, (16 + 10 * e->num_disks) *
+    return libxlss__printf(op, "%s-%s", what, vdev);
+}
+
+static struct served serve(struct libxlss__op *op,
+                           const libxl_block_export *e,
+                           const libxl_block_export_disk *d, const char *fd)
+{
+    char *below = name_for(op, "client", d->vdev);
+    char *name = name_for(op, "disk", d->vdev);
+    char *over = name_for(op, "bitmap", d->vdev);
+    struct served s = { .num = 0 };
+
+    s.options[s.num++] = client(op, below, e, d->vdev, fd);
+    s.options[s.num++] = truthful(op, name, below);
+    if (e->bitmap)
+        s.options[s.num++] = sidecar(op, over, name,
+                                 libxlss__export_sidecar(op, e->id, d->vdev));
+    s.export = export(op, name_for(op, "export", d->vdev),
+                      e->bitmap ? over : name, d->name, e->bitmap);
+    return s;
+}
+
+static char *monitor_path(struct libxlss__op *op, const char *id)
+{
+    return libxlss__export_path(op, id, ".qmp");
+}
+
+/* Of the disks of all the first `num` are exported. */
+static char **argv_of(struct libxlss__op *op, const libxl_block_export *e,
+                      int num, const int *fds)
+{
+    char **argv = libxlss__zalloc(op, (20 + 8 * e->num_disks) *
                                   sizeof(*argv));
-    int i, n = 0;
+    int i, j, n = 0;
 
     argv[n++] = XLSS_QSD;
     argv[n++] = "--daemonize";
     add(argv, &n, "--pidfile", libxlss__export_path(op, e->id, ".pid"));
+    add(argv, &n, "--chardev",
+        libxlss__printf(op, "socket,id=qmp,path=%s,server=on,wait=off",
+                        monitor_path(op, e->id)));
+    add(argv, &n, "--monitor", "chardev=qmp");
     if (e->tls_dir)
         add(argv, &n, "--object", tls(op, e));
     add(argv, &n, "--nbd-server", server(op, e));
     for (i = 0; i < e->num_disks; i++) {
-        const libxl_block_export_disk *d = &e->disks[i];
-        char *below = libxlss__printf(op, "client%d", i);
-        char *name = libxlss__printf(op, "disk%d", i);
-        char *over = libxlss__printf(op, "bitmap%d", i);
+        struct served s = serve(op, e, &e->disks[i],
+                                libxlss__printf(op, "%d", fds[i]));
 
-        add(argv, &n, "--blockdev", client(op, below, e, d->vdev, fds[i]));
-        add(argv, &n, "--blockdev", truthful(op, name, below));
-        if (e->bitmap)
-            add(argv, &n, "--blockdev",
-                sidecar(op, over, name,
-                        libxlss__export_sidecar(op, e->id, d->vdev)));
-        add(argv, &n, "--export",
-            export(op, libxlss__printf(op, "export%d", i),
-                   e->bitmap ? over : name, d->name, e->bitmap));
+        for (j = 0; j < s.num; j++)
+            add(argv, &n, "--blockdev", s.options[j]);
+        if (i < num)
+            add(argv, &n, "--export", s.export);
     }
     return argv;
 }
+
+/* --- while it serves --- */
+
+int libxlss__proxy_add(struct libxlss__op *op, const libxl_block_export *e)
+{
+    struct libxlss__qmp qmp;
+    int i, rc = libxlss__qmp_open_at(op, &qmp, monitor_path(op, e->id));
+
+    if (rc)
+        return rc;
+    for (i = 0; !rc && i < e->num_disks; i++)
+        rc = libxlss__qmp_run(&qmp, "block-export-add",
+                              serve(op, e, &e->disks[i], "").export,
+                              XLSS_QMP_TIMEOUT_MS, NULL);
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+static int is_exported(struct libxlss__qmp *qmp, const char *id, bool *yes_r)
+{
+    yajl_val exports;
+    size_t i;
+    int rc = libxlss__qmp_run(qmp, "query-block-exports", NULL,
+                              XLSS_QMP_TIMEOUT_MS, &exports);
+
+    *yes_r = false;
+    for (i = 0; !rc && i < json_length(exports); i++)
+        *yes_r |= !strcmp(json_string(json_item(exports, i), "id"), id);
+    yajl_tree_free(exports);
+    return rc;
+}
+
+/* Its readers are cut off. */
+static int remove_one(struct libxlss__qmp *qmp, const libxl_block_export *e,
+                      const libxl_block_export_disk *d)
+{
+    char *id = name_for(qmp->op, "export", d->vdev);
+    uint64_t until = libxlss__now_ms() + END_MS;
+    bool there;
+    int rc = is_exported(qmp, id, &there);
+
+    if (rc || !there)
+        return rc;
+    /* It may be on its way already. */
+    libxlss__qmp_try(qmp, "block-export-del",
+                     libxlss__printf(qmp->op, "{\"id\":\"%s\","
+                                     "\"mode\":\"hard\"}", id),
+                     XLSS_QMP_TIMEOUT_MS, NULL);
+    while (!(rc = is_exported(qmp, id, &there)) && there) {
+        if (libxlss__now_ms() >= until) {
+            LOG_ERROR(qmp->op, "the server of the export %s does not let "
+                      "disk %s go", e->id, d->vdev);
+            return ERROR_TIMEDOUT;
+        }
+        libxlss__sleep_ms(10);
+    }
+    return rc;
+}
+
+int libxlss__proxy_remove(struct libxlss__op *op,
+                          const libxl_block_export *e)
+{
+    struct libxlss__qmp qmp;
+    int i, rc = libxlss__qmp_open_at(op, &qmp, monitor_path(op, e->id));
+
+    if (rc)
+        return rc;
+    for (i = 0; !rc && i < e->num_disks; i++)
+        rc = remove_one(&qmp, e, &e->disks[i]);
+    libxlss__qmp_close(&qmp);
+    return rc;
+}
+
+/* --- its process --- */
 
 static const char *last_line(char *text)
 {
@@ -205,14 +315,14 @@ static const char *last_line(char *text)
 }
 
 int libxlss__proxy_start(struct libxlss__op *op, libxl_block_export *e,
-                         const int *fds)
+                         const libxl_block_export *all, const int *fds)
 {
-    char **argv = argv_of(op, e, fds), *out, *err;
+    char **argv = argv_of(op, all, e->num_disks, fds), *out, *err;
     int status, rc;
 
     op->private_children = true;
     op->child_fds = fds;
-    op->num_child_fds = e->num_disks;
+    op->num_child_fds = all->num_disks;
     rc = libxlss__child(op, argv, &out, &err, &status);
     op->private_children = false;
     op->num_child_fds = 0;

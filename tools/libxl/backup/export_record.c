@@ -12,6 +12,7 @@
 #include "block_export.h"
 
 #define RECORD "export-"        /* UUID-ID.json */
+#define SIDECAR ".bitmap"
 #define RECORD_MAX (1u << 20)   /* bytes */
 
 char *libxlss__export_path(struct libxlss__op *op, const char *id,
@@ -24,7 +25,7 @@ char *libxlss__export_path(struct libxlss__op *op, const char *id,
 char *libxlss__export_sidecar(struct libxlss__op *op, const char *id,
                               const char *vdev)
 {
-    return libxlss__export_path(op, id, libxlss__printf(op, "-%s.bitmap",
+    return libxlss__export_path(op, id, libxlss__printf(op, "-%s" SIDECAR,
                                                         vdev));
 }
 
@@ -151,16 +152,32 @@ static void forget_record(struct libxlss__op *op, const char *id, bool dead)
         closedir(dir);
 }
 
+/* Those of disks that are only held are in no record. */
+static void forget_sidecars(struct libxlss__op *op, const char *id)
+{
+    char *prefix = libxlss__printf(op, XLSS_VIEW "%s-", id);
+    DIR *dir = opendir(libxlss__run_dir);
+    struct dirent *d;
+
+    while (dir && (d = readdir(dir)))
+        if (!strncmp(d->d_name, prefix, strlen(prefix)) &&
+            !strcmp(d->d_name + strlen(d->d_name) - strlen(SIDECAR),
+                    SIDECAR))
+            unlink(libxlss__printf(op, "%s/%s", libxlss__run_dir,
+                                   d->d_name));
+    if (dir)
+        closedir(dir);
+}
+
 void libxlss__export_forget(struct libxlss__op *op,
                             const libxl_block_export *e, bool dead)
 {
     struct stat st;
-    int i;
 
     if (e->socket && !lstat(e->socket, &st) && S_ISSOCK(st.st_mode))
         unlink(e->socket);
-    for (i = 0; i < e->num_disks; i++)
-        unlink(libxlss__export_sidecar(op, e->id, e->disks[i].vdev));
+    forget_sidecars(op, e->id);
     unlink(libxlss__export_path(op, e->id, ".pid"));
+    unlink(libxlss__export_path(op, e->id, ".qmp"));
     forget_record(op, e->id, dead);
 }

@@ -248,7 +248,7 @@ static bool has_record(const struct libxlss__remains *all, const char *id)
     return false;
 }
 
-/* xlbs-ID.sock, xlbs-ID.pid, xlbs-ID-VDEV.bitmap */
+/* xlbs-ID.sock, .pid, .qmp, xlbs-ID-VDEV.bitmap */
 static bool of_export(const char *name, char id[XLSS_VIEW_ID + 1])
 {
     const char *rest = name + strlen(XLSS_VIEW);
@@ -261,6 +261,7 @@ static bool of_export(const char *name, char id[XLSS_VIEW_ID + 1])
     rest += XLSS_VIEW_ID;
     return libxlss__view_id_ok(id) &&
            (!strcmp(rest, ".sock") || !strcmp(rest, ".pid") ||
+            !strcmp(rest, ".qmp") ||
             (*rest == '-' && ends(rest, ".bitmap")));
 }
 

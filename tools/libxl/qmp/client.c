@@ -164,27 +164,22 @@ static int read_reply(struct libxlss__qmp *qmp, uint64_t deadline,
     }
 }
 
-int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp)
+static void init(struct libxlss__op *op, struct libxlss__qmp *qmp)
 {
-    uint64_t deadline = libxlss__now_ms() + XLSS_QMP_TIMEOUT_MS;
-    char *path;
-    int rc;
-
     memset(qmp, 0, sizeof(*qmp));
     qmp->op = op;
     qmp->next_id = first_id();
     qmp->lock_fd = -1;
     qmp->wire.fd = -1;
+}
 
-    rc = libxlss__qmp_lock(op, deadline, &qmp->lock_fd);
-    if (rc)
-        return rc;
-    path = libxlss__printf(op, "%s/qmp-libxl-%u", libxlss__xen_run_dir,
-                           op->domid);
-    rc = libxlss__wire_connect(op, &qmp->wire, path, deadline);
-    if (rc)
-        goto out;
-    rc = read_greeting(qmp, deadline);
+static int connect_at(struct libxlss__qmp *qmp, const char *path,
+                      uint64_t deadline)
+{
+    int rc = libxlss__wire_connect(qmp->op, &qmp->wire, path, deadline);
+
+    if (!rc)
+        rc = read_greeting(qmp, deadline);
     if (rc)
         goto out;
     /* Its answer isn't waited for, since guests stand still meanwhile: who
@@ -195,6 +190,27 @@ out:
     if (rc)
         libxlss__qmp_close(qmp);
     return rc;
+}
+
+int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp)
+{
+    uint64_t deadline = libxlss__now_ms() + XLSS_QMP_TIMEOUT_MS;
+    int rc;
+
+    init(op, qmp);
+    rc = libxlss__qmp_lock(op, deadline, &qmp->lock_fd);
+    if (rc)
+        return rc;
+    return connect_at(qmp, libxlss__printf(op, "%s/qmp-libxl-%u",
+                                           libxlss__xen_run_dir, op->domid),
+                      deadline);
+}
+
+int libxlss__qmp_open_at(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                         const char *path)
+{
+    init(op, qmp);
+    return connect_at(qmp, path, libxlss__now_ms() + XLSS_QMP_TIMEOUT_MS);
 }
 
 void libxlss__qmp_close(struct libxlss__qmp *qmp)

@@ -51,10 +51,13 @@ struct libxlss__qmp {
     uint64_t next_id;
     int version;                /* QEMU's: major * 100 + minor */
     char *error;                /* QEMU's sentence of the last failure */
-    bool owed;                      /* an answer to no command of the caller's */
+    bool owed;                  /* the answer to qmp_capabilities */
     struct libxlss__graph *graph;   /* as libxlss__disks_find has seen it */
 };
 int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp);
+/* At another process's socket, without libxl's lock. */
+int libxlss__qmp_open_at(struct libxlss__op *op, struct libxlss__qmp *qmp,
+                         const char *path);
 void libxlss__qmp_close(struct libxlss__qmp *qmp);
 
 /*
