@@ -244,7 +244,7 @@ save()
 for part in ${BENCH_PARTS:-wall_pv wall_hvm eight_disks resident live
     compressed merge save}; do
     case $part in
-    wall_pv) wall w-pv pv 768 1.05 ;;
+    wall_pv) wall w-pv pv 1536 1.05 ;;
     wall_hvm)
         # Without a limit: about a second of it doesn't grow with the memory,
         # most of that the emulation's (see run); and with two processors it
