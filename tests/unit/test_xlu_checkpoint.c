@@ -266,6 +266,7 @@ static bool valid(const char *variable, const char *text)
 static void xml(void **state)
 {
     char *text, *again;
+    xlu_checkpoint c;
 
     (void)state;
     assert_int_equal(create("a"), 0);
@@ -285,6 +286,18 @@ static void xml(void **state)
     assert_int_equal(xlu_checkpoint_xml(cat, "b", &again), 0);
     assert_string_equal(again, text);
     free(again);
+
+    /* What the document can't say stays. */
+    xlu_checkpoint_init(&c);
+    assert_int_equal(xlu_checkpoint_get(cat, "b", &c), 0);
+    c.folder = strdup("/backup");
+    assert_int_equal(xluss__checkpoint_store(cat, &c), 0);
+    xlu_checkpoint_dispose(&c);
+    xlu_checkpoint_init(&c);
+    assert_int_equal(xlu_checkpoint_redefine(cat, "b.xml", text,
+                                             strlen(text), &c), 0);
+    assert_string_equal(c.folder, "/backup");
+    xlu_checkpoint_dispose(&c);
 
     /* Of one whose bitmaps are gone. */
     fake_checkpoints->num = 1;

@@ -385,8 +385,10 @@ int xlu_checkpoint_redefine(xlu_snapshot_catalogue *cat, const char *from,
     if (!rc) {
         c.domain_name = xluss__strdup(cat->dom.name);
         c.domain_uuid = xluss__strdup(cat->dom.uuid);
-        if (old)
+        if (old) {
             c.sequence = old->sequence;
+            xluss__replace(&c.folder, old->folder);
+        }
         xluss__checkpoint_fill(&c, &v.found);
         rc = xluss__checkpoint_store(cat, &c);
     }
