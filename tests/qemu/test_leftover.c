@@ -358,8 +358,8 @@ static void power_off(void)
 {
     kill(p.exported.pid, SIGKILL);
     bed_kill_qemu();
-    run("cd '%s' && rm -f export-* private-* op-* xlbs-*.pid xlbs-*.sock",
-        libxlss__run_dir);
+    run("cd '%s' && rm -f export-* private-* op-* xlbs-*.pid xlbs-*.qmp "
+        "xlbs-*.sock", libxlss__run_dir);
 }
 
 static void test_pull_and_power_off(void **state)
