@@ -254,8 +254,11 @@ static int is_exported(struct libxlss__qmp *qmp, const char *id, bool *yes_r)
                               XLSS_QMP_TIMEOUT_MS, &exports);
 
     *yes_r = false;
-    for (i = 0; !rc && i < json_length(exports); i++)
-        *yes_r |= !strcmp(json_string(json_item(exports, i), "id"), id);
+    for (i = 0; !rc && i < json_length(exports); i++) {
+        const char *one = json_string(json_item(exports, i), "id");
+
+        *yes_r |= one && !strcmp(one, id);
+    }
     yajl_tree_free(exports);
     return rc;
 }
