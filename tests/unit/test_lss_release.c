@@ -338,7 +338,7 @@ static void test_answered_at_the_last_moment(void **state)
 {
     (void)state;
     op.held.suspending = true;
-    dom.suspends_at = dom.now + XLSS_LATE_SUSPEND_MS - 100;
+    dom.suspends_at = dom.now + libxlss__late_suspend_ms - 100;
     release(0, "resume dirty-off close ");
 }
 
@@ -347,8 +347,8 @@ static void test_answered_and_never_done(void **state)
     (void)state;
     op.held.suspending = true;
     release(0, "dirty-off close ");
-    assert_in_range(dom.slept, XLSS_LATE_SUSPEND_MS,
-                    XLSS_LATE_SUSPEND_MS + 200);
+    assert_in_range(dom.slept, libxlss__late_suspend_ms,
+                    libxlss__late_suspend_ms + 200);
 }
 
 /* Another request is not ours to take back. */
@@ -359,7 +359,7 @@ static void test_other_request(void **state)
     strcpy(dom.control, "poweroff");
     release(0, "dirty-off close ");
     assert_string_equal(dom.control, "poweroff");
-    assert_in_range(dom.slept, XLSS_LATE_SUSPEND_MS, NEVER);
+    assert_in_range(dom.slept, libxlss__late_suspend_ms, NEVER);
 }
 
 static void test_no_control_node(void **state)

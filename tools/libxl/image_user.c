@@ -14,10 +14,6 @@
 
 #include "export.h"
 
-/* A program that ends (qemu-img, a QEMU of a failed restore) may take a
- * moment to close its files, as blkback does with its loop device. */
-#define CLOSE_MS 15000
-
 static bool same(const struct stat *a, const struct stat *b)
 {
     if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
@@ -94,10 +90,12 @@ pid_t libxlss__open_in(const struct stat *st)
     return pid;
 }
 
+/* A program that ends (qemu-img, a QEMU of a failed restore) may take a
+ * moment to close its files, as blkback does with its loop device. */
 static int wait_closed(struct libxlss__op *op, const char *path,
                        const struct stat *st)
 {
-    uint64_t end = libxlss__now_ms() + CLOSE_MS;
+    uint64_t end = libxlss__now_ms() + libxlss__close_ms;
     bool loop = false;
     pid_t pid = 0;
     char name[32];

@@ -27,9 +27,12 @@
 #define XLSS_QMP_TIMEOUT_MS       10000     /* connect, greeting, queries */
 #define XLSS_QMP_LONG_TIMEOUT_MS  60000     /* transaction, stop */
 #define XLSS_QEMU_EXIT_MS         60000     /* after destroy */
-#define XLSS_LATE_SUSPEND_MS      10000     /* after a cancelled request */
 #define XLSS_CHILD_MS            600000     /* qemu-img on a disk */
 #define XLSS_CHILD_LONG_MS    172800000     /* ... that copies all of it */
+
+/* The same, of what never happens in most tests: they wait for it less long. */
+extern unsigned int libxlss__late_suspend_ms;   /* after a cancelled request */
+extern unsigned int libxlss__close_ms;      /* for others to close an image */
 
 /* Folders; tests set their own. */
 extern const char *libxlss__run_dir;        /* our locks */

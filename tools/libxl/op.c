@@ -9,6 +9,8 @@
 #include "libxlss_internal.h"
 #include "disk/disk.h"
 
+unsigned int libxlss__late_suspend_ms = 10000;
+unsigned int libxlss__close_ms = 15000;
 const char *libxlss__run_dir = "/run/xl-snapshot";
 const char *libxlss__xen_run_dir = "/var/run/xen";
 const char *libxlss__xen_lib_dir = "/var/lib/xen";

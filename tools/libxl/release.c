@@ -51,7 +51,7 @@ static bool take_request_back(struct libxlss__op *op)
 
 static void wait_for_late_suspend(struct libxlss__op *op)
 {
-    uint64_t end = libxlss__now_ms() + XLSS_LATE_SUSPEND_MS;
+    uint64_t end = libxlss__now_ms() + libxlss__late_suspend_ms;
 
     while (libxlss__now_ms() < end) {
         int rc = libxlss__domain_refresh(op);

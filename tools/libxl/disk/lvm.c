@@ -26,8 +26,6 @@
 /* A pool that is fuller than this, in per cent, gets no snapshots: one that
  * runs full fails the writes of all its volumes. */
 #define POOL_LIMIT 95.0
-/* blkback may take a moment to close its volume. */
-#define CLOSE_MS 15000
 /* Of other programs, on one volume. */
 #define MAX_TAGS 64
 
@@ -331,7 +329,7 @@ static int tidy(struct libxlss__op *op, const struct libxlss__disk *disk,
                 struct libxlss__lvm_group *group,
                 const struct libxlss__lv **lv_r)
 {
-    uint64_t end = libxlss__now_ms() + CLOSE_MS;
+    uint64_t end = libxlss__now_ms() + libxlss__close_ms;
     int rc;
 
     for (;;) {
