@@ -24,6 +24,18 @@ void fake_reset(void)
     fake.backend_state = 4;
 }
 
+int fault_stride(void)
+{
+    const char *text = getenv("FAULT_STRIDE");
+
+    return text && atoi(text) > 0 ? atoi(text) : 1;
+}
+
+int fault_next(int n)
+{
+    return n + fault_stride();
+}
+
 bool fake_fails(const char *call, bool *after)
 {
     *after = false;

@@ -64,6 +64,10 @@ struct fake {
 extern struct fake fake;
 
 void fake_reset(void);
+/* The call to fail after the n-th: the next one, or with $FAULT_STRIDE the
+ * one so far behind it, where there is less time than calls. */
+int fault_stride(void);
+int fault_next(int n);
 /* Counts; returns true where the call must fail instead of being done. */
 bool fake_fails(const char *call, bool *after);
 

@@ -362,7 +362,7 @@ static void every_fault(enum fault fault)
 
     make(2);
     truth_wanted(false);
-    for (n = 1; n < 200; n++) {
+    for (n = 1; n < 200; n = fault_next(n)) {
         fake.calls = 0;
         fake.failed = false;
         fake.fail_at = n;
@@ -412,7 +412,7 @@ static void every_fault_at_end(enum fault fault)
 
     make(2);
     truth_wanted(false);
-    for (n = 1; n < 200; n++) {
+    for (n = 1; n < 200; n = fault_next(n)) {
         targets("full", LIBXL_DISK_FORMAT_QCOW2);
         assert_int_equal(start(), 0);
         assert_int_equal(wait_for_end(), LIBXL_BACKUP_STATE_COPIED);
@@ -683,7 +683,7 @@ static void test_the_maker_dies(void **state)
     (void)state;
     make(2);
     truth_wanted(false);
-    for (n = 1; n < 200; n++) {
+    for (n = 1; n < 200; n = fault_next(n)) {
         pid = fork();
         if (pid == 0) {
             fake.calls = 0;

@@ -32,7 +32,7 @@ static void fail_each(enum fault fault)
 {
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make(2);
         assert_int_equal(checkpoint("a"), 0);
         model_write_some(2);
@@ -101,7 +101,8 @@ static void fail_at_each(int (*act)(void), enum fault fault, int stride)
 {
     int n, rc;
 
-    for (n = 1 + fault % stride;; n += getenv("ALL") ? 1 : stride) {
+    stride = getenv("ALL") ? 1 : stride * fault_stride();
+    for (n = 1 + fault % stride;; n += stride) {
         make(1);
         three_checkpoints();
         assert_int_equal(snapshot("s1"), 0);

@@ -422,7 +422,7 @@ static void fail_each(libxl_disk_snapshot_kind kind, bool memory,
 {
     int n, rc;
 
-    for (n = 1;; n += getenv("ALL") ? 1 : stride) {
+    for (n = 1;; n += getenv("ALL") ? 1 : stride * fault_stride()) {
         before_fault(n, fault);
         rc = both_at(kind, memory, on_live, "s1", "b");
         fake.fail_at = 0;
@@ -503,7 +503,7 @@ static void test_the_maker_dies(void **state)
     pid_t pid;
 
     (void)state;
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         before_fault(n, FAULT_WE_DIE);
         pid = fork();
         if (pid == 0) {
@@ -562,7 +562,7 @@ static void qemu_dies(libxl_disk_snapshot_kind kind)
     libxl_domain_dirty out;
     int n, i, j, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         before_fault(n, FAULT_QEMU_DIES);
         rc = both_at(kind, false, false, "s1", "b");
         fake.fail_at = 0;

@@ -563,7 +563,7 @@ static void fail_create(bool hvm, enum fault fault)
 
     make_bed(2, hvm, false);
     assert_int_equal(create("s0", false, false), 0);
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         fake.calls = 0;
         fake.fail_at = n;
         fake.fault = fault;
@@ -605,7 +605,7 @@ static void fail_revert(enum fault fault, bool hvm)
     uint32_t domid;
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_bed(2, hvm, false);
         assert_int_equal(create("s0", true, false), 0);
         write_disks(2);

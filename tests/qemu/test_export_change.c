@@ -190,7 +190,7 @@ static void every_fault(int fault)
     assert_int_equal(snapshot("c1", NULL), 0);
     truth_wanted(false);
     export_one("xvda");
-    for (n = 1; n < 100 && rc; n++) {
+    for (n = 1; n < 100 && rc; n = fault_next(n)) {
         fake.calls = 0;
         fake.fail_at = n;
         fake.fault = fault;
@@ -235,7 +235,7 @@ static void test_the_changer_dies(void **state)
     make(2);
     truth_wanted(false);
     assert_int_equal(snapshot(NULL, NULL), 0);
-    for (n = 1; n < 100; n++) {
+    for (n = 1; n < 100; n = fault_next(n)) {
         export_one("xvda");
         pid = fork();
         if (pid == 0) {

@@ -19,7 +19,7 @@ static void fail_create(enum fault fault)
 {
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_external(2);
         fake.calls = 0;
         fake.fail_at = n;
@@ -72,7 +72,7 @@ static void fail_delete(bool off, enum fault fault)
 {
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_external(1);
         assert_int_equal(external("s1", &args), 0);
         write_disks(2);
@@ -127,7 +127,7 @@ static void test_fail_revert(void **state)
     int n, rc;
 
     (void)state;
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_external(2);
         assert_int_equal(external("s1", &args), 0);
         write_disks(2);
@@ -162,7 +162,7 @@ static void test_qemu_dies_in_create(void **state)
     int n;
 
     (void)state;
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_external(1);
         /* Flushes: what a dead QEMU had not written is no fault of ours. */
         assert_int_equal(bed_qmp("stop", NULL), 0);

@@ -176,7 +176,7 @@ static void fails(enum fault fault)
 {
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_frozen(true);
         if (!in_place()) {
             end_frozen();

@@ -136,7 +136,7 @@ static void test_push_starter_dies(void **state)
     truth_wanted(false);
     assert_int_equal(c1(), 0);
     bed_write(0, 3, 33);
-    for (n = 1; n < 200 && !die_at(n, push_c2); n++) {
+    for (n = 1; n < 200 && !die_at(n, push_c2); n = fault_next(n)) {
         if (check()) {
             repaired++;
             repair();
@@ -152,7 +152,7 @@ static void test_push_starter_dies(void **state)
     }
     kept = n;
     assert_in_range(kept, 40, 199);
-    assert_true(repaired > 20);
+    assert_true(repaired > 20 / fault_stride());
     assert_int_equal(end_push(true), 0);
     end();
 }
@@ -165,7 +165,7 @@ static void every_fault(enum fault fault)
     begin(2);
     truth_wanted(false);
     assert_int_equal(c1(), 0);
-    for (n = 1; n < 200; n++) {
+    for (n = 1; n < 200; n = fault_next(n)) {
         fake.calls = 0;
         fake.failed = false;
         fake.fail_at = n;
@@ -430,7 +430,7 @@ static void test_view_of_others(void **state)
     (void)state;
     begin(1);
     truth_wanted(false);
-    for (n = 1; n < 200 && !die_at(n, make_view); n++) {
+    for (n = 1; n < 200 && !die_at(n, make_view); n = fault_next(n)) {
         if (check()) {
             repaired++;
             repair();
@@ -449,7 +449,8 @@ static void test_view_of_others(void **state)
         libxl_block_snapshot_init(&view);
     }
     assert_in_range(n, 20, 199);
-    assert_true(repaired > 5 && noted > 0);
+    assert_true(repaired > 5 / fault_stride());
+    assert_true(noted > 0 || fault_stride() > 1);
     end();
 }
 

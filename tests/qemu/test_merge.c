@@ -516,7 +516,7 @@ static void fail_merge(bool off, enum fault fault)
 {
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_leftover(1, false);
         if (off)
             turn_off();

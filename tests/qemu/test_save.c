@@ -384,7 +384,7 @@ static void client_dies(int by, bool files)
     make(1);
     truth_wanted(false);
     assert_int_equal(save("-c", "first", NULL), 0);
-    for (n = 1; n < 200; n += by) {
+    for (n = 1; n < 200; n += by * fault_stride()) {
         bed_write(0, 20 + n % 20, n % 200 + 1);
         before = num_checkpoints();
         snprintf(name, sizeof(name), "k%d", n);
@@ -542,7 +542,7 @@ static void prune_killed(int (*command)(void), const int *kept, bool names,
     int n, i, status;
     pid_t pid;
 
-    for (n = 1; n < 200; n += by) {
+    for (n = 1; n < 200; n += by * fault_stride()) {
         assert_int_equal(run("rm -rf %s/b && cp -a %s/sets %s/b", bed.dir,
                              bed.dir, bed.dir), 0);
         pid = fork();

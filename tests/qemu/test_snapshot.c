@@ -174,7 +174,7 @@ static void test_left_paused(void **state)
 
     (void)state;
     make_bed(1, true, false);
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         int rc;
 
         libxl_domain_snapshot_args_dispose(&args);

@@ -20,7 +20,7 @@ static void fail_create(bool hvm, bool twin, enum fault fault)
 
     make_bed(twin ? 1 : 2, hvm, twin);
     assert_int_equal(create("s0", &args, fd), 0);
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         fake.calls = 0;
         fake.fail_at = n;
         fake.fault = fault;
@@ -79,7 +79,7 @@ static void qemu_dies_in_create(bool hvm)
 {
     int n, rc, died = 1;
 
-    for (n = 1; died; n++) {
+    for (n = 1; died; n = fault_next(n)) {
         make_bed(2, hvm, false);
         assert_int_equal(create("s0", &args, fd), 0);
         fake.calls = 0;
@@ -128,7 +128,7 @@ static void test_qemu_dies_in_revert(void **state)
     int n, rc, late = 0;
 
     (void)state;
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_bed(2, false, false);
         assert_int_equal(create("s0", &args, fd), 0);
         libxl_domain_snapshot_safety_init(&safety);
@@ -166,7 +166,7 @@ static void fail_revert(enum fault fault, bool hvm)
     uint32_t domid;
     int n, rc;
 
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         make_bed(2, hvm, false);
         assert_int_equal(create("s0", &args, fd), 0);
         write_disks(2);

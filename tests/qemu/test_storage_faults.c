@@ -25,7 +25,7 @@ static void fail_create(const char *kinds, enum fault fault)
     make_disks(kinds, false);
     assert_int_equal(take("s0"), 0);
     clones = num_clones();
-    for (n = 1;; n++) {
+    for (n = 1;; n = fault_next(n)) {
         fresh_args();
         begin_fault(n, fault);
         rc = take("s1");
@@ -62,7 +62,7 @@ static void fail_revert(const char *kinds, enum fault fault)
     int n, rc, clones;
     bool failed;
 
-    for (n = 1, failed = true; failed; n++) {
+    for (n = 1, failed = true; failed; n = fault_next(n)) {
         make_disks(kinds, false);
         assert_int_equal(take("s0"), 0);
         clones = num_clones();
