@@ -153,7 +153,7 @@ static int create(struct libxlss__op *op, const struct request *r)
     if (!rc)
         rc = libxlss__pause(op);
     if (!rc)
-        rc = libxlss__window_open(op, &w, true, NULL);
+        rc = libxlss__window_open(op, &w, true);
     if (!rc) {
         rc = start(op, &w.qmp, args);
         rc2 = libxlss__window_close(op, &w, false);

@@ -47,7 +47,7 @@ int libxlss__quiet_begin(struct libxlss__op *op, struct libxlss__window *w,
     if (!rc)
         rc = libxlss__step(op, LIBXL_SNAPSHOT_STEP_INSTANT);
     if (!rc)
-        rc = libxlss__window_open(op, w, true, NULL);
+        rc = libxlss__window_open(op, w, true);
     if (!rc)
         rc = libxlss__qmp_still(&w->qmp);
     return rc;

@@ -248,9 +248,9 @@ struct libxlss__window {
     bool twins;                 /* some image has an idle twin */
 };
 /* With the guest suspended (or paused by us): stops QEMU and reads its
- * graph, as libxlss__disks_find does. ahead: see libxlss__qmp_ahead. */
+ * graph, as libxlss__disks_find does. */
 int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w,
-                         bool below, char *ahead);
+                         bool below);
 /* changed: metadata of images was changed, so idle twins must re-read it.
  * QEMU of an HVM that is suspended is left stopped: its resume starts it. */
 int libxlss__window_close(struct libxlss__op *op, struct libxlss__window *w,

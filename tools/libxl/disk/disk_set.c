@@ -200,7 +200,7 @@ static int remove_in_window(struct libxlss__op *op, const char *name)
     if (!rc && !libxlss__is_suspended(&op->info))
         rc = libxlss__pause(op);
     if (!rc)
-        rc = libxlss__window_open(op, &w, true, NULL);
+        rc = libxlss__window_open(op, &w, true);
     if (!rc) {
         rc = remove_in_session(op, &w.qmp, name, &changed);
         rc2 = libxlss__window_close(op, &w, changed);

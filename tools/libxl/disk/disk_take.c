@@ -40,13 +40,6 @@ static int take_instant(struct libxlss__op *op, const char *name)
     return rc;
 }
 
-static bool in_transaction(const struct libxlss__disk *disk,
-                           const char *name)
-{
-    return disk->driver && disk->writer.node &&
-           !libxlss__own_safety(disk, name);
-}
-
 /* begins: what checkpoints the disks have, if one begins; else NULL. */
 static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
                            const char *name,
@@ -59,7 +52,8 @@ static int run_transaction(struct libxlss__op *op, struct libxlss__qmp *qmp,
     for (i = 0; i < op->num_disks; i++) {
         struct libxlss__disk *disk = &op->disks[i];
 
-        if (!in_transaction(disk, name))
+        if (!disk->driver || !disk->writer.node ||
+            libxlss__own_safety(disk, name))
             continue;
         if (disk->driver->action)
             disk->driver->action(disk, &t, libxlss__named(disk, name));
@@ -117,29 +111,11 @@ static bool looks_below(const struct libxlss__op *op)
     return op->checkpoint != NULL;
 }
 
-/* The transaction as it is if the graph hasn't changed since it was read
- * last. Of snapshots inside of images alone: others look at bitmaps. */
-static char *likely_transaction(struct libxlss__op *op, const char *name)
-{
-    struct libxlss__transaction t;
-    int i;
-
-    libxlss__transaction_begin(&t);
-    for (i = 0; i < op->num_disks; i++) {
-        struct libxlss__disk *disk = &op->disks[i];
-
-        if (in_transaction(disk, name) && disk->driver->action)
-            disk->driver->action(disk, &t, libxlss__named(disk, name));
-    }
-    return libxlss__transaction_text(&t);
-}
-
 int libxlss__disks_take(struct libxlss__op *op, const char *name)
 {
     bool sent = false, window = needs_window(op) || any_held_by_qemu(op);
     struct libxlss__checkpoints *begins = NULL;
     struct libxlss__window w;
-    char *ahead;
     int rc, rc2;
 
     /* Disks that no QEMU has open first: their undo is trivial. */
@@ -148,8 +124,7 @@ int libxlss__disks_take(struct libxlss__op *op, const char *name)
         rc = take_instant(op, name);
     if (rc || !window)
         return rc;
-    ahead = looks_below(op) ? NULL : likely_transaction(op, name);
-    rc = libxlss__window_open(op, &w, looks_below(op), ahead);
+    rc = libxlss__window_open(op, &w, looks_below(op));
     if (rc)
         return rc;
     rc = check_free(op, name);

@@ -15,7 +15,6 @@
  * QEMU isn't told of the save at all: it is found running. held.inactive
  * says that images may be inactive: inactivating them twice aborts QEMU.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "disk.h"
@@ -54,19 +53,16 @@ static int stop_qemu(struct libxlss__op *op, struct libxlss__window *w)
 }
 
 int libxlss__window_open(struct libxlss__op *op, struct libxlss__window *w,
-                         bool below, char *ahead)
+                         bool below)
 {
     int i, rc;
 
     memset(w, 0, sizeof(*w));
     rc = libxlss__qmp_open(op, &w->qmp);
-    if (rc) {
-        free(ahead);
+    if (rc)
         return rc;
-    }
     w->open = true;
     rc = stop_qemu(op, w);
-    libxlss__qmp_ahead(&w->qmp, ahead);
     if (!rc)
         rc = libxlss__disks_find(&w->qmp, below);
     for (i = 0; i < op->num_disks; i++)

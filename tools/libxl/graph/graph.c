@@ -227,25 +227,23 @@ int libxlss__graph_parse(struct libxlss__op *op, struct libxlss__graph *graph,
 /*
  * Only xen-block has the property; an emulated disk gives an error. While one
  * QEMU runs it gives no two devices without a name of their own the same path
- * below UNATTACHED: of these it is asked once, before the guest stands still;
- * and so it is of what has no such property, whatever its name.
+ * below UNATTACHED: of these it is asked once, before the guest stands still.
  */
 #define UNATTACHED "/machine/unattached/"
 
 struct libxlss__vdevs {
     uint32_t domid;
     struct libxlss__vdevs *next;
-    char *qdev, *vdev;          /* vdev: NULL where it has none */
+    char *qdev, *vdev;
 };
 
-static const struct libxlss__vdevs *known_vdev(const struct libxlss__op *op,
-                                               const char *qdev)
+static char *known_vdev(const struct libxlss__op *op, const char *qdev)
 {
     const struct libxlss__vdevs *v;
 
     for (v = op->vdevs; v; v = v->next)
         if (v->domid == op->domid && !strcmp(v->qdev, qdev))
-            return v;
+            return v->vdev;
     return NULL;
 }
 
@@ -254,9 +252,7 @@ static char *ask_vdev(struct libxlss__qmp *qmp, const char *qdev)
     char *vdev = libxlss__qmp_device_property(qmp, qdev, "vdev");
     struct libxlss__vdevs *v;
 
-    /* No answer is none; QEMU's error is one. */
-    if (vdev ? strncmp(qdev, UNATTACHED, strlen(UNATTACHED)) != 0
-             : !qmp->error)
+    if (!vdev || strncmp(qdev, UNATTACHED, strlen(UNATTACHED)))
         return vdev;
     v = libxlss__zalloc(qmp->op, sizeof(*v));
     v->domid = qmp->op->domid;
@@ -273,12 +269,12 @@ static void find_vdevs(struct libxlss__qmp *qmp, struct libxlss__graph *graph)
 
     for (i = 0; i < graph->num_roots; i++) {
         struct libxlss__root *root = &graph->roots[i];
-        const struct libxlss__vdevs *known;
 
         if (!root->qdev || *root->drive)
             continue;
-        known = known_vdev(qmp->op, root->qdev);
-        root->vdev = known ? known->vdev : ask_vdev(qmp, root->qdev);
+        root->vdev = known_vdev(qmp->op, root->qdev);
+        if (!root->vdev)
+            root->vdev = ask_vdev(qmp, root->qdev);
     }
 }
 

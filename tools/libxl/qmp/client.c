@@ -114,51 +114,28 @@ static int read_greeting(struct libxlss__qmp *qmp, uint64_t deadline)
     return rc;
 }
 
-/* The one that asks for the graph: long, and the last before a transaction. */
-#define AHEAD_OF "query-block"
-
-/* The last byte of a command, and what is for the reader of a trace. */
-#define COMMAND_END "}\r\n"
-
-/* What of it is to be sent: all, or a part of it. */
-enum part { WHOLE, BUT_FOR_ITS_END, ITS_END };
-
-static int send_part(struct libxlss__qmp *qmp, enum part part,
-                     const char *command, const char *arguments, uint64_t id,
-                     uint64_t deadline)
+static int send_command(struct libxlss__qmp *qmp, const char *command,
+                        const char *arguments, uint64_t deadline)
 {
     char *text = NULL;
-    int n, from, to, rc;
+    int n, rc;
 
-    n = asprintf(&text, "{\"execute\":\"%s\",\"id\":%" PRIu64 "%s%s"
-                 COMMAND_END, command, id, arguments ? ",\"arguments\":" : "",
+    n = asprintf(&text, "{\"execute\":\"%s\",\"id\":%" PRIu64 "%s%s}\r\n",
+                 command, ++qmp->next_id,
+                 arguments ? ",\"arguments\":" : "",
                  arguments ? arguments : "");
     if (n < 0)
         return ERROR_NOMEM;
-    /* It counts when it is whole. */
-    if (part == BUT_FOR_ITS_END)
-        LOG_DEBUG(qmp->op, "QEMU has the %s now but for its end", command);
-    else
-        LOG_DEBUG(qmp->op, "QMP > %.*s", n - 2, text);
-    to = part == BUT_FOR_ITS_END ? n - (int)strlen(COMMAND_END) : n;
-    from = part == ITS_END ? n - (int)strlen(COMMAND_END) : 0;
-    rc = libxlss__wire_send(qmp->op, &qmp->wire, text + from, to - from,
-                            deadline);
+    LOG_DEBUG(qmp->op, "QMP > %.*s", n - 2, text);
+    rc = libxlss__wire_send(qmp->op, &qmp->wire, text, n, deadline);
     free(text);
     return rc;
 }
 
-static int send_command(struct libxlss__qmp *qmp, const char *command,
-                        const char *arguments, uint64_t deadline)
-{
-    return send_part(qmp, WHOLE, command, arguments, ++qmp->next_id,
-                     deadline);
-}
-
 /* Events come anywhere, and a reply to an earlier, timed-out command may:
  * both are passed over. */
-static int read_reply(struct libxlss__qmp *qmp, uint64_t wanted,
-                      uint64_t deadline, yajl_val *v_r)
+static int read_reply(struct libxlss__qmp *qmp, uint64_t deadline,
+                      yajl_val *v_r)
 {
     for (;;) {
         uint64_t id;
@@ -166,7 +143,7 @@ static int read_reply(struct libxlss__qmp *qmp, uint64_t wanted,
 
         if (rc)
             return rc;
-        if (json_u64(*v_r, "id", &id) && id == wanted) {
+        if (json_u64(*v_r, "id", &id) && id == qmp->next_id) {
             qmp->owed = false;
             return 0;
         }
@@ -241,11 +218,9 @@ void libxlss__qmp_close(struct libxlss__qmp *qmp)
     yajl_val v;
 
     /* Else the next client, which may be libxl, would get it. */
-    if (qmp->owed && !read_reply(qmp, qmp->next_id,
-                                 libxlss__now_ms() + OWED_MS, &v))
+    if (qmp->owed && !read_reply(qmp, libxlss__now_ms() + OWED_MS, &v))
         yajl_tree_free(v);
     qmp->owed = false;
-    libxlss__qmp_ahead(qmp, NULL);
     libxlss__wire_close(&qmp->wire);
     libxlss__qmp_unlock(qmp->op, qmp->lock_fd);
     qmp->lock_fd = -1;
@@ -281,66 +256,11 @@ static int take_error(struct libxlss__qmp *qmp, yajl_val error)
     return class_to_rc(json_string(error, "class"));
 }
 
-void libxlss__qmp_ahead(struct libxlss__qmp *qmp, char *arguments)
-{
-    free(qmp->ahead);
-    qmp->ahead = arguments;
-    qmp->ahead_id = 0;
-}
-
-/* 0xff, which is in no JSON, makes QEMU's parser begin anew (the QMP
- * specification's way to be sure of that), and say so. */
-static int forget_ahead(struct libxlss__qmp *qmp, uint64_t deadline)
-{
-    bool said = false;
-    int rc;
-
-    libxlss__qmp_ahead(qmp, NULL);
-    LOG_DEBUG(qmp->op, "QEMU is told to forget the transaction (0xff)");
-    rc = libxlss__wire_send(qmp->op, &qmp->wire, "\xff", 1, deadline);
-    while (!rc && !said) {
-        yajl_val v;
-
-        rc = read_object(qmp, deadline, &v);
-        if (rc)
-            return rc;
-        said = json_object(v, "error") && !json_member(v, "id");
-        yajl_tree_free(v);
-        if (!said && libxlss__now_ms() >= deadline)
-            rc = ERROR_TIMEDOUT;
-    }
-    return rc;
-}
-
-/* Sends the command, or what is left of it. */
-static int send_one(struct libxlss__qmp *qmp, const char *command,
-                    const char *arguments, uint64_t deadline, uint64_t *id_r)
-{
-    int rc;
-
-    if (qmp->ahead_id && !strcmp(command, "transaction") && arguments &&
-        !strcmp(arguments, qmp->ahead)) {
-        *id_r = qmp->ahead_id;
-        libxlss__qmp_ahead(qmp, NULL);
-        return send_part(qmp, ITS_END, command, arguments, *id_r, deadline);
-    }
-    rc = qmp->ahead_id ? forget_ahead(qmp, deadline) : 0;
-    if (!rc)
-        rc = send_command(qmp, command, arguments, deadline);
-    *id_r = qmp->next_id;
-    if (!rc && qmp->ahead && !strcmp(command, AHEAD_OF)) {
-        qmp->ahead_id = ++qmp->next_id;
-        rc = send_part(qmp, BUT_FOR_ITS_END, "transaction", qmp->ahead,
-                       qmp->ahead_id, deadline);
-    }
-    return rc;
-}
-
 int libxlss__qmp_try(struct libxlss__qmp *qmp, const char *command,
                      const char *arguments, unsigned int timeout_ms,
                      yajl_val *reply_r)
 {
-    uint64_t deadline = libxlss__now_ms() + timeout_ms, id;
+    uint64_t deadline = libxlss__now_ms() + timeout_ms;
     yajl_val reply = NULL, value;
     int rc;
 
@@ -348,9 +268,9 @@ int libxlss__qmp_try(struct libxlss__qmp *qmp, const char *command,
         *reply_r = NULL;
     free(qmp->error);
     qmp->error = NULL;
-    rc = send_one(qmp, command, arguments, deadline, &id);
+    rc = send_command(qmp, command, arguments, deadline);
     if (!rc)
-        rc = read_reply(qmp, id, deadline, &reply);
+        rc = read_reply(qmp, deadline, &reply);
     if (rc)
         return rc;
     if (json_object(reply, "error")) {

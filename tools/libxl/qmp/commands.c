@@ -128,28 +128,13 @@ void libxlss__transaction_internal(struct libxlss__transaction *t,
     t->actions++;
 }
 
-static void finish_text(struct libxlss__transaction *t)
-{
-    yajl_gen_array_close(t->g);
-    yajl_gen_map_close(t->g);
-}
-
-char *libxlss__transaction_text(struct libxlss__transaction *t)
-{
-    char *text;
-
-    finish_text(t);
-    text = t->actions ? strdup(gen_text(t->g)) : NULL;
-    yajl_gen_free(t->g);
-    return text;
-}
-
 int libxlss__transaction_run(struct libxlss__qmp *qmp,
                              struct libxlss__transaction *t)
 {
     int rc = 0;
 
-    finish_text(t);
+    yajl_gen_array_close(t->g);
+    yajl_gen_map_close(t->g);
     if (t->actions)
         rc = libxlss__qmp_run(qmp, "transaction", gen_text(t->g),
                               XLSS_QMP_LONG_TIMEOUT_MS, NULL);

@@ -52,8 +52,6 @@ struct libxlss__qmp {
     int version;                /* QEMU's: major * 100 + minor */
     char *error;                /* QEMU's sentence of the last failure */
     bool owed;                  /* the answer to qmp_capabilities */
-    char *ahead;                /* arguments of a transaction that may come */
-    uint64_t ahead_id;          /* it is sent but for its end; 0: not yet */
     struct libxlss__graph *graph;   /* as libxlss__disks_find has seen it */
 };
 int libxlss__qmp_open(struct libxlss__op *op, struct libxlss__qmp *qmp);
@@ -73,15 +71,6 @@ int libxlss__qmp_run(struct libxlss__qmp *qmp, const char *command,
 int libxlss__qmp_try(struct libxlss__qmp *qmp, const char *command,
                      const char *arguments, unsigned int timeout_ms,
                      yajl_val *reply_r);
-
-/*
- * QEMU reads commands byte by byte, which takes it some 8 us each: so a long
- * transaction is sent behind the next query-block, but for its last byte, and
- * QEMU reads it while it does that command. Run with the same arguments, it
- * gets that byte. Any other command makes QEMU forget it, as does our death.
- * Takes arguments, malloc'ed; NULL: none.
- */
-void libxlss__qmp_ahead(struct libxlss__qmp *qmp, char *arguments);
 
 /* Gives QEMU a copy of the descriptor, under that name, in this monitor. */
 int libxlss__qmp_getfd(struct libxlss__qmp *qmp, const char *name, int fd);
@@ -112,8 +101,6 @@ void libxlss__transaction_external(struct libxlss__transaction *t,
                                    const char *node, const char *overlay);
 int libxlss__transaction_run(struct libxlss__qmp *qmp,
                              struct libxlss__transaction *t);
-/* Its arguments, for libxlss__qmp_ahead; it is disposed of. */
-char *libxlss__transaction_text(struct libxlss__transaction *t);
 
 /* block.c: nodes and jobs, with names that a later process knows again. */
 #define XLSS_NODE "xlss-"
