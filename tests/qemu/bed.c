@@ -95,7 +95,7 @@ void bed_make(int num_disks, bool twin)
     next_size = NULL;
     /* No guest answers late here, and what ends has closed its files soon. */
     libxlss__late_suspend_ms = 200;
-    libxlss__close_ms = 3000;
+    libxlss__close_ms = 5000;
     libxlss__run_dir = bed.dir;
     libxlss__xen_run_dir = bed.dir;
     libxlss__xen_lib_dir = bed.dir;

@@ -534,7 +534,7 @@ static void test_the_maker_dies(void **state)
         end();
     }
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_true(undone > 0);
+    assert_true(undone > 0 || fault_stride() > 1);
     end();
 }
 

@@ -375,7 +375,7 @@ static void go_on(int n)
 }
 
 /* The client is killed at each thing that it does to files, and at some of
- * what the library does for it (test_backup.c does so at all of them). */
+ * what the library does for it (test_backup_faults.c does so at all). */
 static void client_dies(int by, bool files)
 {
     int n, before;
