@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "disk/disk.h"
 #include "qmp/qmp.h"
 
 struct libxlss__agent_times libxlss__agent_times = {
@@ -235,6 +236,8 @@ int libxlss__agent_freeze(struct libxlss__op *op, const char **why_r)
         libxlss__agent_close(a);
         return rc;
     }
+    /* While it may still write; the pause finds the rest. */
+    libxlss__disks_sync(op);
     op->held.frozen = true;
     libxlss__guard_tell(op);
     rc = ask_to_freeze(a);

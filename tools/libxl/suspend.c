@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /* Stopping the guest. What is stopped is written to op->held, and told to
  * the guard, before it is done. */
+#include "disk/disk.h"
 #include "libxlss_internal.h"
 
 /* Xen counts pauses; more than this many is somebody's mistake. */
@@ -81,6 +82,7 @@ int libxlss__suspend(struct libxlss__op *op, int fd, bool live)
     uint64_t start;
     int rc;
 
+    libxlss__disks_sync(op);
     rc = let_run(op);
     if (rc)
         return rc;
@@ -105,6 +107,7 @@ int libxlss__pause(struct libxlss__op *op)
 {
     int rc;
 
+    libxlss__disks_sync(op);
     op->held.pauses++;
     libxlss__guard_tell(op);
     rc = libxl_domain_pause(op->ctx, op->domid, NULL);

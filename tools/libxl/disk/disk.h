@@ -242,6 +242,10 @@ int libxlss__replaced_drop(struct libxlss__op *op, struct libxlss__disk *disk,
                            const char *name);
 
 /* window.c: all nodes still, for as short a time as can be. */
+/* What the guest wrote goes to the disk while it still runs: `stop` flushes
+ * every node, and FICLONE its source, which takes as long as they have to
+ * write. May last; logs nothing, and can't fail. */
+void libxlss__disks_sync(struct libxlss__op *op);
 struct libxlss__window {
     struct libxlss__qmp qmp;
     bool open, stopped;
