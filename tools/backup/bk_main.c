@@ -94,7 +94,7 @@ int bk_main(int argc, char **argv)
         fputs("xl-backup-client: this is run by xl-snapshot\n", stderr);
         return XL_EXIT_USAGE;
     }
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");
     status = run(&globals, argc - i, argv + i);
     if ((fflush(stdout) || ferror(stdout)) && status == XL_EXIT_DONE) {
         xl_say("can't write to standard output");

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
 
     if (argc < 1)
         return XL_EXIT_USAGE;
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");
     if (is_own_name(argv[0]))
         xl_called_as = "xl-snapshot";
     at = find_subcommand(argc, argv, &globals);

@@ -50,12 +50,20 @@ int libxlss__lvm_run(struct libxlss__op *op, const char *const words[],
     return ERROR_FAIL;
 }
 
-/* LVM writes numbers as strings too. */
+/* LVM writes numbers as strings too. Not by strtod: the application's locale
+ * may have another decimal point. */
 static double number(yajl_val v, const char *key)
 {
     const char *s = json_string(v, key);
+    char *end;
+    double n;
 
-    return s ? strtod(s, NULL) : 0;
+    if (!s)
+        return 0;
+    n = strtoul(s, &end, 10);
+    if (end[0] == '.' && end[1] >= '0' && end[1] <= '9')
+        n += (end[1] - '0') / 10.0;
+    return n;
 }
 
 static char *text(struct libxlss__op *op, yajl_val v, const char *key)
