@@ -335,6 +335,26 @@ bool bed_running(void)
     return running;
 }
 
+const char *bed_node_left(void)
+{
+    static char left[64];
+    yajl_val v, nodes;
+    size_t i;
+
+    left[0] = '\0';
+    if (bed_qmp_reply("query-named-block-nodes", NULL, &v))
+        return "no answer of QEMU";
+    nodes = json_array(v, "return");
+    for (i = 0; i < json_length(nodes) && !left[0]; i++) {
+        const char *node = json_string(json_item(nodes, i), "node-name");
+
+        if (!strncmp(node, "xlbs-", 5))
+            snprintf(left, sizeof(left), "%s", node);
+    }
+    yajl_tree_free(v);
+    return left[0] ? left : NULL;
+}
+
 void bed_write(int disk, int mib, int pattern)
 {
     char text[256];

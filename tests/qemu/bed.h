@@ -51,6 +51,9 @@ void bed_stop_qemu(void);
 int bed_qmp_reply(const char *command, const char *arguments, yajl_val *v_r);
 int bed_qmp(const char *command, const char *arguments);
 bool bed_running(void);         /* query-status */
+/* A node that the library has made for a backup or a checkpoint; NULL: QEMU
+ * has none. Until the next call. */
+const char *bed_node_left(void);
 
 /* Fills a MiB of a disk through the node that the guest uses. */
 void bed_write(int disk, int mib, int pattern);
