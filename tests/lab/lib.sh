@@ -40,48 +40,48 @@ note()
 # check NAME COMMAND...: what the command printed is shown if it fails.
 check()
 {
-    local name=$1 out rc=0
+    local _what=$1 _out _rc=0
 
     shift
-    out=$(mktemp)
-    "$@" > "$out" 2>&1 || rc=$?
-    if [ "$rc" -eq 0 ]; then
-        ok "$name"
+    _out=$(mktemp)
+    "$@" > "$_out" 2>&1 || _rc=$?
+    if [ "$_rc" -eq 0 ]; then
+        ok "$_what"
     else
-        tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
-        fail "$name" "exit status $rc of $*" || true
+        tail -n 30 "$_out" | sed -e 's/^/#   /' -e '$a\'
+        fail "$_what" "exit status $_rc of $*" || true
     fi
-    rm -f "$out"
-    return "$rc"
+    rm -f "$_out"
+    return "$_rc"
 }
 
 # check_fails NAME COMMAND...: the opposite.
 check_fails()
 {
-    local name=$1 out rc=0
+    local _what=$1 _out _rc=0
 
     shift
-    out=$(mktemp)
-    "$@" > "$out" 2>&1 || rc=$?
-    [ "$rc" -ne 0 ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
-    rm -f "$out"
-    [ "$rc" -ne 0 ] || { fail "$name" "succeeded: $*"; return; }
-    ok "$name"
+    _out=$(mktemp)
+    "$@" > "$_out" 2>&1 || _rc=$?
+    [ "$_rc" -ne 0 ] || tail -n 30 "$_out" | sed -e 's/^/#   /' -e '$a\'
+    rm -f "$_out"
+    [ "$_rc" -ne 0 ] || { fail "$_what" "succeeded: $*"; return; }
+    ok "$_what"
 }
 
 # check_status STATUS NAME COMMAND...: it ends with exactly this status.
 check_status()
 {
-    local want=$1 name=$2 out rc=0
+    local _want=$1 _what=$2 _out _rc=0
 
     shift 2
-    out=$(mktemp)
-    "$@" > "$out" 2>&1 || rc=$?
-    [ "$rc" -eq "$want" ] || tail -n 30 "$out" | sed -e 's/^/#   /' -e '$a\'
-    rm -f "$out"
-    [ "$rc" -eq "$want" ] ||
-        { fail "$name" "exit status $rc, not $want, of $*"; return; }
-    ok "$name"
+    _out=$(mktemp)
+    "$@" > "$_out" 2>&1 || _rc=$?
+    [ "$_rc" -eq "$_want" ] || tail -n 30 "$_out" | sed -e 's/^/#   /' -e '$a\'
+    rm -f "$_out"
+    [ "$_rc" -eq "$_want" ] ||
+        { fail "$_what" "exit status $_rc, not $_want, of $*"; return; }
+    ok "$_what"
 }
 
 check_equal()

@@ -116,3 +116,12 @@ check_equal "pv: which stays as it was asked" poweroff \
     "$(xenstore-read "/local/domain/$(domid hung)/control/shutdown")"
 check "pv: but lives" domain_exists hung
 guest_destroy hung
+
+# What a script calls so is its own, also within a check.
+name=mine out=mine rc=mine want=mine
+still_mine()
+{
+    [ "$name $out $rc $want" = "mine mine mine mine" ]
+}
+check "check keeps off a script's variables" still_mine
+check_status 0 "check_status does, too" still_mine
