@@ -98,7 +98,7 @@ install_copy_sources()
     grep '^[^/#]' "$LAB_TOP/.gitignore" > "$dest.anywhere"
     tar -C "$LAB_TOP" -c --anchored -X "$dest.exact" \
         --no-anchored -X "$dest.anywhere" \
-        configure config.mk.in Makefile Rules.mk tools docs/man |
+        configure config.mk.in Makefile Rules.mk tools docs/man docs/schemas |
         tar -C "$dest" -x --no-same-owner
     (
         cd "$dest"
