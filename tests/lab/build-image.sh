@@ -45,6 +45,19 @@ build_unpack()
     build_sources > "$work/sources.list"
     [ -s "$work/sources.list" ] ||
         lab_die "no package source of this host's release is configured"
+    # A mirror may fail once.
+    build_unpack_once "$root" "$work" "$packages" || {
+        lab_say "mmdebstrap failed for $LAB_SUITE, once more"
+        sleep 10
+        build_unpack_once "$root" "$work" "$packages"
+    } || lab_die "mmdebstrap failed for $LAB_SUITE"
+}
+
+build_unpack_once()
+{
+    local root=$1 work=$2 packages=$3
+
+    rm -rf "$root"
     mkdir -p "$root"
     # If its tar fails, mmdebstrap hangs up on all of its process group: not
     # on us.
@@ -57,8 +70,7 @@ build_unpack()
         --exclude='./usr/lib/udev/hwdb.d/*' \
         --exclude='*/kernel/drivers/net/*' --exclude='*/kernel/sound/*' \
         --exclude='*/kernel/drivers/gpu/*' --exclude='*/kernel/net/[!9ds]*' \
-        --exclude='*/kernel/drivers/media/*' --exclude='./dev/*' ||
-        lab_die "mmdebstrap failed for $LAB_SUITE"
+        --exclude='*/kernel/drivers/media/*' --exclude='./dev/*'
 }
 
 # What maintainer scripts would have done.
