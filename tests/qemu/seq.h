@@ -59,5 +59,6 @@ void backups_verify(void);
 /* QEMU has died, or the disks went back: no checkpoint is of use. */
 void seq_all_broken(bool went_back);
 extern int seq_life;            /* so often */
+extern int seq_merged_off;      /* deletions with the domain off, so far */
 
 #endif

@@ -191,6 +191,7 @@ void backup_is_good(void)
     backup_expect_clean();
     verify(seq_next, true);
     list[num].n = seq_next;
+    list[num].merged_off = seq_merged_off;
     list[num++].life = seq_life;
 }
 
@@ -263,9 +264,11 @@ void backup_incremental(void)
         return;
     }
     rc = backup_start();
-    if (rc == 0 && since->life == seq_life) {
-        /* It was deleted, and a merge with the domain off, into a layer that
-         * had it, has brought it back. It must be whole. */
+    if (rc == 0 && (since->life == seq_life ||
+                    since->merged_off < seq_merged_off)) {
+        /* It was deleted, or went with a QEMU that died, and a merge with the
+         * domain off, into a layer that had it, has brought it back: it has
+         * recorded all that came down. It must be whole. */
         say("  it is known again");
         follow();
         return;

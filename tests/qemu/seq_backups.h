@@ -7,7 +7,7 @@
 
 struct seq_backup {
     int n;                      /* files bN-VDEV and truth-bN-D, mark cN */
-    int life;                   /* see seq_life */
+    int life, merged_off;       /* see seq_life and seq_merged_off */
 };
 
 /* The one that is under way, and its number; good ones are in the list. */

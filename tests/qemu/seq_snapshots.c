@@ -131,8 +131,10 @@ void snap_delete(void)
     }
     rc = libxl_domain_snapshot_delete(ctx, off ? XLSS_OFF : fake.domid,
                                       &s->args, &how, NULL);
-    if (off)
+    if (off) {
         seq_turn_on();
+        seq_merged_off++;
+    }
     /* Down is not always possible, nor is inside of a frozen image on a
      * domain that runs: said before anything is done. */
     if (rc == XLSS(NOT_POSSIBLE) &&

@@ -19,6 +19,7 @@
 
 char seq_settled[SEQ_DISKS][192];
 int seq_life;
+int seq_merged_off;
 static char trail[8192];        /* what has been done */
 static char broken[32];         /* a checkpoint that is; or "" */
 static void *broken_at;         /* what the disks held when it began */
