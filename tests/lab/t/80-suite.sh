@@ -56,6 +56,7 @@ need "pv: boots" guest_create $name pv 64M
 guest_wait_ticks $name 3
 stock=$(monitors $name)
 check "pv: snapshot-create" xl snapshot-create -n s1 $name
+at=$(guest_tick $name)
 if [ "$minor" -ge 20 ]; then
     looked_after "pv: xl's own monitor goes on" "$stock"
 else
@@ -70,7 +71,7 @@ check "pv: on_reboot=restart after snapshot-create" \
     wait_for 300 restarted "$old"
 
 # Past the snapshot's tick: going back shows by a smaller one.
-guest_wait_ticks $name 15
+guest_wait_tick $name $((at + 1))
 guest_mark $name
 check "pv: snapshot-revert" xl snapshot-revert $name s1
 check "pv: ticks on" guest_goes_on $name
