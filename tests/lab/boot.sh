@@ -4,7 +4,7 @@
 # Boots an image: no boot loader, QEMU's multiboot loader takes the
 # hypervisor, dom0's kernel and its initramfs.  Sourced by lab.
 
-boot_memory=6G
+boot_memory=${LAB_MEMORY:-6G}
 boot_dom0_memory=2G
 # rodata=off spares two seconds of looking for pages that are both writable
 # and executable.
