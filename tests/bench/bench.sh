@@ -262,10 +262,9 @@ for part in ${BENCH_PARTS:-wall_pv wall_hvm eight_disks resident live
         # that it counts no more than 50 ms do on a real machine.
         wall w-pv pv 4096 1.05 ;;
     wall_hvm)
-        # Without a limit: about a second of it doesn't grow with the memory,
-        # most of that the emulation's (see run); and with two processors it
-        # ends such a guest by a triple fault now and then.
-        wall w-hvm hvm 1536 ;;
+        # With two processors the emulation ends such a guest by a triple
+        # fault now and then.
+        wall w-hvm hvm 4096 1.05 ;;
     resident)
         resident 256
         resident 1024 ;;
