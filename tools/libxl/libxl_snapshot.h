@@ -227,6 +227,9 @@ typedef struct libxl_snapshot_how {
  * Afterwards the two have nothing to do with each other any more: _delete and
  * _revert don't hear of it, and a revert breaks it as it does all others.
  *
+ * Before the guest stops, its images are synced: QEMU's `stop` flushes them,
+ * and what has to be written would lengthen the pause. It may take a while.
+ *
  * On failure the guest runs as before and nothing of the snapshot is left,
  * except in memory_fd, which is the caller's to remove. A paused domain is
  * let run for the suspend handshake alone, and is paused again.
