@@ -65,8 +65,9 @@ extern struct fake fake;
 
 void fake_reset(void);
 /* The call to fail after the n-th: the next one, or with $FAULT_STRIDE the
- * one so far behind it, where there is less time than calls. What one call
- * alone shows may be passed over then. */
+ * one so far behind it, where there is less time than calls. With
+ * $FAULT_PHASE the second is so far behind the first: two runs fail different
+ * ones. What one call alone shows may be passed over then. */
 int fault_stride(void);
 int fault_next(int n);
 /* Counts; returns true where the call must fail instead of being done. */
