@@ -16,6 +16,28 @@ under()
         ok "$1: $3 (at most $2)" || fail "$1: $3 (at most $2)"
 }
 
+# ---- its guests
+# With two processors the emulation ends one with hardware support (HVM, PVH) by
+# a triple fault now and then. It stays away, is started again, and the round
+# repeated.
+bench_create()
+{
+    faults=0
+    guest_config "$@" &&
+        echo 'on_reboot = "destroy"' >> "$(guest_cfg "$1")" && guest_start "$1"
+}
+
+# faulted NAME ID: was it that? Then it runs again.
+faulted()
+{
+    xl dmesg | grep -q "d$2v0 Triple fault" || return 1
+    faults=$((faults + 1))
+    [ $faults -le 6 ] || return 1
+    note "the emulation has ended $1: the round is repeated"
+    wait_for 60 domain_gone "$1" && guest_start "$1" &&
+        guest_wait_ticks "$1" 3
+}
+
 # ---- create against `xl save -c` and `sync FILE`, pair by pair
 save_and_sync()
 {
@@ -23,25 +45,36 @@ save_and_sync()
 }
 export -f save_and_sync
 
+# wall_pair NAME ID SNAPSHOT: into a and b
+wall_pair()
+{
+    a=$(measure "$2" xl snapshot-create -n "$3" "$1") &&
+        xl snapshot-delete "$1" "$3" &&
+        b=$(measure "$2" bash -c "save_and_sync $1") &&
+        [ "$(domid "$1")" = "$2" ]
+}
+
 # wall NAME TYPE MIB [LIMIT]: one image at a time has room on the disk.
 wall()
 {
-    local name=$1 type=$2 mib=$3 limit=${4:-} i a b ratios= id
+    local name=$1 type=$2 mib=$3 limit=${4:-} i=0 a b ratios= id
 
-    guest_create "$name" "$type" -m "$mib" 256M || return
+    bench_create "$name" "$type" -m "$mib" 256M || return
     guest_wait_ticks "$name" 3
-    id=$(domid "$name")
-    for i in $(seq 0 "${BENCH_WALL_ROUNDS:-3}"); do
-        a=$(measure "$id" xl snapshot-create -n "b$i" "$name") &&
-            xl snapshot-delete "$name" "b$i" &&
-            b=$(measure "$id" bash -c "save_and_sync $name") ||
-            { fail "$type round $i: both are done"; return; }
+    while [ "$i" -le "${BENCH_WALL_ROUNDS:-3}" ]; do
+        id=$(domid "$name") || { fail "$name runs"; return; }
+        if ! wall_pair "$name" "$id" "b$i.$faults"; then
+            faulted "$name" "$id" && continue
+            fail "$type round $i: both are done"
+            return
+        fi
         rm -f /var/lib/xen/plain.save
         a=${a%% *} b=${b%% *}
         note "$type round $i: create $a ms, save and sync $b ms"
         # The first round warms up.
         [ "$i" -eq 0 ] ||
             ratios+="$(awk -v a="$a" -v b="$b" 'BEGIN { print a / b }')"$'\n'
+        i=$((i + 1))
     done
     ratios=$(printf '%s' "$ratios" | median)
     a="create against xl save -c and sync, $type, $mib MiB, wall"
@@ -106,26 +139,36 @@ resident()
 }
 
 # ---- pause of a live create against that of `xl save -c`
+# live_pair NAME ID SNAPSHOT: into a and b
+live_pair()
+{
+    rm -f /var/lib/xen/plain.save
+    a=$(measure "$2" xl snapshot-create --live -n "$3" "$1") &&
+        xl snapshot-delete "$1" "$3" &&
+        b=$(measure "$2" /usr/sbin/xl save -c "$1" \
+            /var/lib/xen/plain.save) &&
+        [ "$(domid "$1")" = "$2" ]
+}
+
 live()
 {
-    local rate=$1 limit=${2:-} name=live$1 i id a b ratios=
+    local rate=$1 limit=${2:-} name=live$1 i=1 id a b ratios=
 
-    guest_create "$name" hvm -m 1024 64M || return
-    id=$(domid "$name")
-    guest_cmd "$name" dirty "$rate" 64
-    guest_wait_ticks "$name" 10
-    for i in $(seq 1 "${BENCH_LIVE_ROUNDS:-3}"); do
-        rm -f /var/lib/xen/plain.save
-        a=$(measure "$id" xl snapshot-create --live -n "l$i" "$name") &&
-            xl snapshot-delete "$name" "l$i" &&
-            b=$(measure "$id" /usr/sbin/xl save -c "$name" \
-                /var/lib/xen/plain.save) &&
-            [ "$(domid "$name")" = "$id" ] ||
-            { fail "$rate MiB/s, round $i: both are done"; return; }
+    bench_create "$name" hvm -m 1024 64M || return
+    while [ "$i" -le "${BENCH_LIVE_ROUNDS:-3}" ]; do
+        id=$(domid "$name") || { fail "$name runs"; return; }
+        guest_cmd "$name" dirty "$rate" 64
+        [ "$i" -gt 1 ] || guest_wait_ticks "$name" 10
+        if ! live_pair "$name" "$id" "l$i.$faults"; then
+            faulted "$name" "$id" && continue
+            fail "$rate MiB/s, round $i: both are done"
+            return
+        fi
         a=${a#* } b=${b#* }
         note "$rate MiB/s, round $i: live create ${a% *} ms, save ${b% *} ms"
         ratios+="$(awk -v a="${a% *}" -v b="${b% *}" \
             'BEGIN { print a / b }')"$'\n'
+        i=$((i + 1))
     done
     rm -f /var/lib/xen/plain.save
     ratios=$(printf '%s' "$ratios" | median)
@@ -135,26 +178,40 @@ live()
 }
 
 # ---- a compressed image against one that isn't: size, wall, memory
+# compressed_pair NAME ID SUFFIX: into a, b and size
+compressed_pair()
+{
+    local folder
+
+    folder=/var/lib/xen/snapshots/$(xl list -v "$1" |
+        grep -o '[0-9a-f]\{8\}-[0-9a-f-]*')/snapshots
+    a=$(measure "$2" xl snapshot-create --compress -n "z$3" "$1") &&
+        b=$(measure "$2" xl snapshot-create -n "r$3" "$1") &&
+        size=$(awk -v a="$(stat -c %s "$folder/z$3.mem.zst")" \
+            -v b="$(stat -c %s "$folder/r$3.mem")" \
+            'BEGIN { print a / b }') &&
+        xl snapshot-delete "$1" "z$3" && xl snapshot-delete "$1" "r$3" &&
+        [ "$(domid "$1")" = "$2" ]
+}
+
 compressed()
 {
-    local name=zstd i id a b m ratios= folder
+    local name=zstd i=0 id a b m=0 ratios= size=
 
-    guest_create "$name" pvh -m 512 64M || return
+    bench_create "$name" pvh -m 512 64M || return
     guest_wait_ticks "$name" 3
-    id=$(domid "$name")
-    folder=/var/lib/xen/snapshots/$(xl list -v "$name" |
-        grep -o '[0-9a-f]\{8\}-[0-9a-f-]*')/snapshots
-    for i in $(seq 0 "$rounds"); do
-        a=$(measure "$id" xl snapshot-create --compress -n z "$name")
-        b=$(measure "$id" xl snapshot-create -n r "$name")
+    while [ "$i" -le "$rounds" ]; do
+        id=$(domid "$name") || { fail "$name runs"; return; }
+        if ! compressed_pair "$name" "$id" "$i.$faults"; then
+            faulted "$name" "$id" && continue
+            fail "compressed, round $i: both are done"
+            return
+        fi
         m=${a##* } a=${a%% *} b=${b%% *}
-        size=$(awk -v a="$(stat -c %s "$folder/z.mem.zst")" \
-            -v b="$(stat -c %s "$folder/r.mem")" 'BEGIN { print a / b }')
         note "round $i: compressed $a ms, $size of the size; raw $b ms"
-        xl snapshot-delete "$name" z
-        xl snapshot-delete "$name" r
         [ "$i" -eq 0 ] ||
             ratios+="$(awk -v a="$a" -v b="$b" 'BEGIN { print a / b }')"$'\n'
+        i=$((i + 1))
     done
     under "size of a compressed image against raw" 0.10 "$size"
     under "create with --compress against without, wall" 1.1 \
@@ -262,8 +319,6 @@ for part in ${BENCH_PARTS:-wall_pv wall_hvm eight_disks resident live
         # that it counts no more than 50 ms do on a real machine.
         wall w-pv pv 4096 1.05 ;;
     wall_hvm)
-        # With two processors the emulation ends such a guest by a triple
-        # fault now and then.
         wall w-hvm hvm 4096 1.05 ;;
     resident)
         resident 256
