@@ -85,16 +85,3 @@ void forget(void)
     libxl_domain_backup_args_dispose(&args);
     libxl_domain_backup_args_init(&args);
 }
-
-int num_checkpoints(void)
-{
-    libxl_disk_checkpoint_list list;
-    int num;
-
-    libxl_disk_checkpoint_list_init(&list);
-    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
-                                                  &how), 0);
-    num = list.num_checkpoints;
-    libxl_disk_checkpoint_list_dispose(&list);
-    return num;
-}

@@ -19,7 +19,6 @@ libxl_backup_state wait_for_end(void);
 int finish(void);
 int cancel(void);
 
-int num_checkpoints(void);
 /* Nothing of us is in QEMU or beside the images, and the guest runs. */
 void expect_clean(void);
 /* QEMU is stopped. */

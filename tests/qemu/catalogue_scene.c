@@ -81,19 +81,6 @@ const char *checkpoints(void)
     return text;
 }
 
-int num_checkpoints(void)
-{
-    libxl_disk_checkpoint_list found;
-    int num;
-
-    libxl_disk_checkpoint_list_init(&found);
-    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &found,
-                                                  &how), 0);
-    num = found.num_checkpoints;
-    libxl_disk_checkpoint_list_dispose(&found);
-    return num;
-}
-
 uint64_t dirty_since(const char *since)
 {
     libxl_domain_dirty out;

@@ -24,8 +24,6 @@ bool die_at(int n, int (*what)(void));
 
 /* In the catalogue, by age, as one text. */
 const char *checkpoints(void);
-/* On the disks. */
-int num_checkpoints(void);
 /* Bytes, of all disks. */
 uint64_t dirty_since(const char *since);
 /* Nothing of a backup is in QEMU, beside the images or in the catalogue. */

@@ -46,4 +46,7 @@ void truth_wanted(bool wanted);
 bool is_truth(int disk, const char *format, const char *image);
 extern int truths;              /* windows so far */
 
+/* That the disks have. */
+int num_checkpoints(void);
+
 #endif

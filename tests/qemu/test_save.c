@@ -35,19 +35,6 @@ static void expect_clean(void)
                          0);
 }
 
-static int num_checkpoints(void)
-{
-    libxl_disk_checkpoint_list list;
-    int num;
-
-    libxl_disk_checkpoint_list_init(&list);
-    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
-                                                  &how), 0);
-    num = list.num_checkpoints;
-    libxl_disk_checkpoint_list_dispose(&list);
-    return num;
-}
-
 static void expect_set(const char *name)
 {
     int i;

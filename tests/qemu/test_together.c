@@ -67,19 +67,6 @@ static void prepare(bool external)
     bed_write(0, 3, 103);
 }
 
-static int num_checkpoints(void)
-{
-    libxl_disk_checkpoint_list list;
-    int num;
-
-    libxl_disk_checkpoint_list_init(&list);
-    assert_int_equal(libxl_domain_checkpoint_list(ctx, fake.domid, &list,
-                                                  &how), 0);
-    num = list.num_checkpoints;
-    libxl_disk_checkpoint_list_dispose(&list);
-    return num;
-}
-
 static int num_files(void)
 {
     return run("exit $(ls '%s' | grep -c '^disk')", bed.dir);
