@@ -299,6 +299,8 @@ int main(void)
     int num = getenv("LONG") ? 100 : 8, first = 1, i, r;
     struct CMUnitTest *tests;
 
+    /* So that what QEMU says when it dies is where it died. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (getenv("SEED")) {
         first = atoi(getenv("SEED"));
         num = getenv("NUM") ? atoi(getenv("NUM")) : 1;
